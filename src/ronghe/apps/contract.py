@@ -1,0 +1,88 @@
+"""The app contract (5): says what it wants, is given windows, returns findings and advice. Found by entry point `ronghe.apps`.
+
+An app knows neither node nor protocol. It keeps its state in itself, is called from one thread at a time, and may be slow: the node that
+runs it goes on without it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from ronghe.guard.advice import Advice, Evidence
+from ronghe.plant.model import Plant
+from ronghe.signals import Window
+from ronghe.text import Text
+
+Priority = Literal["low", "medium", "high", "critical"]
+
+
+class Wants(msgspec.Struct, frozen=True, kw_only=True):
+    """The app's input: which tags, on which grid. Every completed row is given exactly once, in order."""
+
+    tags: tuple[str, ...]
+    every: float  # s between rows
+    max_age: float = 0.0  # s a value stays usable; 0: three rows
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What is so, with evidence. A finding with the same `key` as an earlier one is its next state; `active=False` ends it."""
+
+    key: str  # stable name of the condition, e.g. "rig/cooler/efficiency_low"
+    app: str
+    equipment: str
+    time: int  # ns
+    active: bool
+    priority: Priority
+    text: Text  # what is so
+    action: Text = Text("")  # what a person should do
+    score: float = 0.0  # how far beyond normal; 1.0 is the limit
+    evidence: tuple[Evidence, ...] = ()
+    model: str = ""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call of an app gives. `signals` are values computed per row that are worth keeping (tag below the app → value)."""
+
+    findings: tuple[Finding, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    signals: dict[str, float] = {}
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """A page that an app brings to the console: its title and the signals and findings it is about."""
+
+    slug: str
+    title: Text
+
+
+class App(ABC):
+    """One app at work on one equipment."""
+
+    uses: ClassVar[str]
+    """As in `uses = "…"` of plant.toml: scenario.verb, e.g. "maintenance.detect"."""
+    Options: ClassVar[type[msgspec.Struct]]
+    pages: ClassVar[tuple[Page, ...]] = ()
+
+    def __init__(self, name: str, plant: Plant, equipment: str, options: Any, state: Path) -> None:
+        """`state` is a folder of its own that outlives the process (models, what was learned). Raises AppError for unusable input."""
+        self.name, self.plant, self.equipment, self.options, self.state = name, plant, equipment, options, state
+
+    @abstractmethod
+    def wants(self) -> Wants:
+        """What it wants to be given."""
+
+    @abstractmethod
+    def step(self, window: Window) -> Result:
+        """New rows in, findings and advice out."""
+
+    def feedback(self, advice: str, outcome: str) -> None:
+        """Told what became of an advice (a `ronghe.guard.advice.State`)."""
+        return None
+
+    def close(self) -> None:
+        """The node stops: keep what was learned."""
+        return None

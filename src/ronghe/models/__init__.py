@@ -1,0 +1,1 @@
+"""Model packages (contract 4)."""

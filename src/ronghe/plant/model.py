@@ -1,0 +1,117 @@
+"""What a plant folder says, as types. The parser, the JSON Schema and the reference page all come from these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from ronghe.text import Text
+
+ValueType = Literal["float", "int", "bool", "text"]
+Mode = Literal["advise", "approve", "auto"]
+
+
+class Property(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of dictionary.csv: what a value means, wherever it comes from (after IEC 61360)."""
+
+    property: Annotated[str, Meta(description="short name, unique in the dictionary, e.g. oil_temperature")]
+    irdi: Annotated[str, Meta(description="international identifier where one exists, e.g. 0173-1#02-AAR550#003")] = ""
+    name_en: str = ""
+    name_zh: str = ""
+    unit: Annotated[str, Meta(description="UCUM code, e.g. Cel, bar, kW, 1/min, %; empty: a number without unit")] = ""
+    type: ValueType = "float"
+    low: Annotated[float | None, Meta(description="smallest value that can be real; below it a sample is Uncertain")] = None
+    high: Annotated[float | None, Meta(description="largest value that can be real; above it a sample is Uncertain")] = None
+
+    def name(self) -> Text:
+        """Its name in both languages; the short name where none is given."""
+        return Text(self.name_en or self.property, self.name_zh)
+
+
+class Tag(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of tags.csv: a place in the plant that has a value, and where to get it."""
+
+    tag: Annotated[str, Meta(description="path below the plant: line/equipment/name, e.g. line1/pump1/pressure")]
+    property: Annotated[str, Meta(description="what it means: a property of dictionary.csv")]
+    connection: Annotated[str, Meta(description="which connection of plant.toml; empty: computed or entered, not read from a device")] = ""
+    address: Annotated[str, Meta(description="where in the device, in the protocol's own notation")] = ""
+    every: Annotated[float, Meta(gt=0, description="sampling interval: 100ms, 1s, 5min")] = 1.0  # s
+    unit: Annotated[str, Meta(description="UCUM unit the device speaks; empty: the property's own unit")] = ""
+    scale: Annotated[float, Meta(description="device value × scale + offset, before any unit conversion")] = 1.0
+    offset: float = 0.0
+    writable: bool = False
+
+    def equipment(self) -> str:
+        """The path of the equipment it belongs to: all but the last part; empty for a tag of the plant itself."""
+        return self.tag.rpartition("/")[0]
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """A `[connections.NAME]` table: one device, its driver, and the driver's own options."""
+
+    name: str
+    driver: Annotated[str, Meta(description="opcua, modbus, file, or any installed driver")]
+    options: Annotated[Any, Meta(description="an instance of the driver's own Options type")] = None
+
+
+class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An `[apps.NAME]` table: one app at work on one equipment."""
+
+    name: str
+    uses: Annotated[str, Meta(description="which app, e.g. maintenance.detect")]
+    equipment: Annotated[str, Meta(description="path of the equipment; its tags are the app's input")] = ""
+    options: Annotated[Any, Meta(description="an instance of the app's own Options type")] = None
+
+
+class Worth(msgspec.Struct, frozen=True, kw_only=True):
+    """How a guard's actions are valued: a measured tag against a stated baseline, never the promise."""
+
+    tag: Annotated[str, Meta(description="the tag in which the worth is measured")]
+    better: Literal["lower", "higher"] = "lower"
+    before: Annotated[str, Meta(description="baseline: this long just before the action, e.g. 10min")] = "10min"
+    settle: Annotated[str, Meta(description="left out after the action, while the process moves, e.g. 2min")] = "0s"
+    after: Annotated[str, Meta(description="measured: this long after settling, e.g. 10min")] = "10min"
+    price: Annotated[float, Meta(description="money per unit of the tag and hour (0: worth is given in the tag's own unit only)")] = 0.0
+    currency: str = "CNY"
+
+
+class GuardSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A `[guards."TAG"]` table: under what conditions this set-point may be written. Without one, a tag is never written."""
+
+    tag: str
+    mode: Annotated[Mode, Meta(description="advise: show only; approve: a person decides; auto: written at once when all checks pass")] = "advise"
+    envelope: Annotated[str, Meta(description='allowed range with unit, e.g. "600..1450 1/min"')]
+    rate: Annotated[str, Meta(description='largest change in a time, e.g. "50 1/min per 1 min"; empty: no limit')] = ""
+    interlock: Annotated[str, Meta(description='must be true to write, e.g. "line1/tank/level > 20 % and not line1/pump1/trip"')] = ""
+    watch: Annotated[str, Meta(description='expected effect, else the old value is restored, e.g. "line1/pump1/temperature falls within 10 min"')] = ""
+    fresh: Annotated[str, Meta(description="the set-point and every tag of the interlock must be Good and at most this old")] = "10s"
+    approvals: Annotated[int, Meta(ge=1, le=2, description="how many different people must approve, in mode approve")] = 1
+    hold: Annotated[str, Meta(description="after a write, no other write to this tag for this long")] = "0s"
+    worth: Worth | None = None
+
+
+class Plant(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole plant folder, checked: every reference between its parts holds."""
+
+    path: Annotated[str, Meta(description="enterprise/site/area (ISA-95)")]
+    name: Text
+    folder: str = ""
+    dictionary: dict[str, Property] = field(default_factory=dict)
+    tags: dict[str, Tag] = field(default_factory=dict)
+    connections: dict[str, Connection] = field(default_factory=dict)
+    apps: dict[str, AppSpec] = field(default_factory=dict)
+    guards: dict[str, GuardSpec] = field(default_factory=dict)
+
+    def property_of(self, tag: str) -> Property:
+        """The dictionary entry of a tag. Raises KeyError for an unknown tag."""
+        return self.dictionary[self.tags[tag].property]
+
+    def unit_of(self, tag: str) -> str:
+        """The unit in which everything inside Ronghe speaks of this tag: its property's. Raises KeyError for an unknown tag."""
+        return self.property_of(tag).unit
+
+    def tags_under(self, path: str) -> list[Tag]:
+        """The tags at or below an equipment path, in the order of tags.csv; all of them for an empty path."""
+        return [t for t in self.tags.values() if not path or t.tag == path or t.tag.startswith(path + "/")]

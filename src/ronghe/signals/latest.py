@@ -1,0 +1,71 @@
+"""The latest value of every tag, with its age: what the guard, the console and the alarms look at."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ronghe.signals import quality as q
+from ronghe.signals.batch import Batch, TagIndex
+
+
+class Latest:
+    """The newest sample of each tag of an index, in columns; position is tag id.
+
+    A tag that was not heard of for longer than `stale_after[id]` (ns; 0 = never stale) is shown as Uncertain, LastUsableValue: a dead
+    source is never shown as Good, whatever its last sample said.
+    """
+
+    def __init__(self, index: TagIndex) -> None:
+        self.index = index
+        self.time: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.value: NDArray[np.float64] = np.zeros(0)
+        self.code: NDArray[np.uint32] = np.zeros(0, np.uint32)
+        self.seen: NDArray[np.int64] = np.zeros(0, np.int64)  # when it arrived here, ns
+        self.stale_after: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.text: dict[int, str] = {}
+        self._grow()
+
+    def _grow(self) -> None:
+        n, have = len(self.index), len(self.time)
+        if n > have:
+            more = n - have
+            self.time = np.concatenate([self.time, np.zeros(more, np.int64)])
+            self.value = np.concatenate([self.value, np.full(more, np.nan)])
+            self.code = np.concatenate([self.code, np.full(more, q.BAD_WAITING, np.uint32)])
+            self.seen = np.concatenate([self.seen, np.zeros(more, np.int64)])
+            self.stale_after = np.concatenate([self.stale_after, np.zeros(more, np.int64)])
+
+    def update(self, batch: Batch, now: int) -> None:
+        """Takes a batch that arrived at `now` (ns). Older samples than the one held (a backfill) are passed over."""
+        if len(self.index) > len(self.time):
+            self._grow()
+        order = np.argsort(batch.time, kind="stable")
+        tag = batch.tag[order]
+        newer = batch.time[order] >= self.time[tag]
+        rows, tag = order[newer], tag[newer]
+        # In time order NumPy's last assignment wins, so that duplicates of a tag within a batch resolve to its newest sample.
+        self.time[tag] = batch.time[rows]
+        self.value[tag] = batch.value[rows]
+        self.code[tag] = batch.quality[rows]
+        self.seen[tag] = now
+        if batch.text is not None:
+            for row, tag_id in zip(rows.tolist(), tag.tolist(), strict=True):
+                if batch.text[row].is_valid:
+                    self.text[tag_id] = batch.text[row].as_py()
+
+    def quality(self, now: int, tags: NDArray[np.int32] | None = None) -> NDArray[np.uint32]:
+        """Quality as it is at `now` (ns): good values that are too old become UncertainLastUsableValue."""
+        self._grow()
+        rows: NDArray[np.int32] | slice = slice(None) if tags is None else tags
+        code, seen, limit = self.code[rows], self.seen[rows], self.stale_after[rows]
+        stale = (limit > 0) & (now - seen > limit) & q.is_good(code)
+        return np.where(stale, np.uint32(q.UNCERTAIN_LAST_USABLE), code)
+
+    def get(self, tag: str, now: int) -> tuple[float, int, float]:
+        """(value, quality, age in s) of one tag; (NaN, BadWaitingForInitialData, inf) when nothing was received."""
+        i = self.index.find(tag)
+        if i is None or i >= len(self.time) or self.time[i] == 0:
+            return float("nan"), q.BAD_WAITING, float("inf")
+        code = int(self.quality(now, np.array([i], np.int32))[0])
+        return float(self.value[i]), code, (now - int(self.time[i])) / 1e9

@@ -1,0 +1,122 @@
+"""Windows: samples put on a common time grid, as an app wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ronghe.signals import quality as q
+from ronghe.signals.batch import Batch, TagIndex
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Rows of a grid. `time` int64[n] ns; `value` float64[n, k] (NaN where no good value is young enough); `quality` uint32[n, k];
+    `age` float64[n, k] seconds between the row's time and the sample's; columns are `tags`."""
+
+    tags: tuple[str, ...]
+    time: NDArray[np.int64]
+    value: NDArray[np.float64]
+    quality: NDArray[np.uint32]
+    age: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+class Grid:
+    """Puts arriving batches on a grid of `every` ns: each row holds, per tag, the last sample at or before the row's time (as-of).
+
+    A row is given out as soon as every tag has a sample at or after its time, else when the newest sample, or the clock by `flush`,
+    is `grace` ns past it: a silent tag delays the others by `grace` at most, and is then marked by its own quality and age.
+    Samples at or before a row that was already given out are `late` and count as such.
+    A value older than `max_age` ns, or not good, is NaN in `value`; its code and age stay visible.
+    """
+
+    def __init__(
+        self, index: TagIndex, tags: Sequence[str], every: int, *, max_age: int | None = None, grace: int | None = None
+    ) -> None:
+        self.index, self.tags, self.every = index, tuple(tags), int(every)
+        self.max_age = 3 * self.every if max_age is None else int(max_age)
+        self.grace = 2 * self.every if grace is None else int(grace)
+        self.late = 0
+        k = len(self.tags)
+        self._ids = index.ids(self.tags)
+        self._column = np.full(len(index), -1, np.int32)
+        self._column[self._ids] = np.arange(k, dtype=np.int32)
+        self._time = np.zeros(k, np.int64)  # per column: the sample that is valid at the last row
+        self._value = np.full(k, np.nan)
+        self._quality = np.full(k, q.BAD_WAITING, np.uint32)
+        self._newest = np.zeros(k, np.int64)  # per column: newest sample seen, pending ones included
+        self._row = 0  # time of the last row given out; 0 = none yet
+        self._pending: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], NDArray[np.uint32]]] = []
+
+    def push(self, batch: Batch) -> Window | None:
+        """Takes a batch, gives the rows that it completed, or None."""
+        if len(self.index) > len(self._column):
+            more = np.full(len(self.index) - len(self._column), -1, np.int32)
+            self._column = np.concatenate([self._column, more])
+        column = self._column[batch.tag]
+        mine = column >= 0
+        if not mine.any():
+            return None
+        if mine.all():
+            time, value, code = batch.time, batch.value, batch.quality
+        else:
+            column, time, value, code = column[mine], batch.time[mine], batch.value[mine], batch.quality[mine]
+        if self._row:
+            on_time = time > self._row
+            if not on_time.all():
+                self.late += int((~on_time).sum())
+                column, time, value, code = column[on_time], time[on_time], value[on_time], code[on_time]
+                if not len(time):
+                    return None
+        np.maximum.at(self._newest, column, time)
+        self._pending.append((time, column, value, code))
+        return self._emit(max(int(self._newest.min()), int(self._newest.max()) - self.grace))
+
+    def flush(self, now: int) -> Window | None:
+        """Gives the rows that the clock completed: those at or before `now` − grace (ns)."""
+        return self._emit(now - self.grace) if self._row or self._pending else None
+
+    def _emit(self, until: int) -> Window | None:
+        last = until - until % self.every
+        if not self._row:
+            first = min(int(p[0].min()) for p in self._pending)
+            self._row = first - 1 - (first - 1) % self.every  # the grid line before the first sample
+        n = (last - self._row) // self.every
+        if n <= 0:
+            return None
+        if n > _LONGEST:  # after a long silence the old rows say nothing new: start again near the end
+            n = _LONGEST
+            self._row = last - n * self.every
+        time, column, value, code = (np.concatenate(c) for c in zip(*self._pending, strict=True)) if self._pending else _NOTHING
+        order = np.argsort(time, kind="stable")
+        time, column, value, code = time[order], column[order], value[order], code[order]
+        rows = self._row + self.every * np.arange(1, n + 1, dtype=np.int64)
+        ends = np.searchsorted(time, rows, side="right")
+        k = len(self.tags)
+        times, values = np.empty((n, k), np.int64), np.empty((n, k))
+        codes = np.empty((n, k), np.uint32)
+        start = 0
+        for i, end in enumerate(ends.tolist()):
+            if end > start:  # in time order the last assignment wins: the newest sample at or before the row
+                at = column[start:end]
+                self._time[at], self._value[at], self._quality[at] = time[start:end], value[start:end], code[start:end]
+                start = end
+            times[i], values[i], codes[i] = self._time, self._value, self._quality
+        self._row = int(rows[-1])
+        self._pending = [(time[start:], column[start:], value[start:], code[start:])] if start < len(time) else []
+        age = rows[:, None] - times
+        never = times == 0
+        stale = (age > self.max_age) & ~never & q.is_good(codes)
+        codes[stale] = q.UNCERTAIN_LAST_USABLE
+        values[stale | ~q.is_good(codes)] = np.nan
+        return Window(self.tags, rows, values, codes, np.where(never, np.inf, age / 1e9))
+
+
+_LONGEST = 3600  # rows given out at once
+_NOTHING = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0), np.empty(0, np.uint32))
