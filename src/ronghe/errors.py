@@ -1,21 +1,21 @@
 """The one tree of errors. Each says what is wrong, where, and what to do about it.
 
-    RongheError
-    ├── PlantError          the plant folder cannot be used; carries every problem found, not the first
-    ├── ConnectError        a device or its answer
-    │   ├── Unreachable     no connection: host, port, cable, time-out
-    │   ├── Rejected        the device said no: security policy, certificate, user, rights
-    │   ├── BadAddress      no such node, register or column
-    │   └── BadFrame        bytes that are not the protocol
-    ├── HistorianError      the store
-    │   ├── StoreFull       no space: nothing acknowledged is lost, new samples wait
-    │   ├── StoreLocked     another process writes to it
-    │   └── BadQuery        a query that cannot be answered as asked
-    ├── GuardError          the guard's own set-up or a request that names nothing
-    ├── LedgerError         the record is broken or was changed
-    ├── ModelError          a model package that does not fit, is damaged, or is used outside its limits
-    ├── AppError            an app's input cannot be used
-    └── MissingExtra        an optional part is not installed; names the pip command
+RongheError
+├── PlantError          the plant folder cannot be used; carries every problem found, not the first
+├── ConnectError        a device or its answer
+│   ├── Unreachable     no connection: host, port, cable, time-out
+│   ├── Rejected        the device said no: security policy, certificate, user, rights
+│   ├── BadAddress      no such node, register or column
+│   └── BadFrame        bytes that are not the protocol
+├── HistorianError      the store
+│   ├── StoreFull       no space: nothing acknowledged is lost, new samples wait
+│   ├── StoreLocked     another process writes to it
+│   └── BadQuery        a query that cannot be answered as asked
+├── GuardError          the guard's own set-up or a request that names nothing
+├── LedgerError         the record is broken or was changed
+├── ModelError          a model package that does not fit, is damaged, or is used outside its limits
+├── AppError            an app's input cannot be used
+└── MissingExtra        an optional part is not installed; names the pip command
 """
 
 from __future__ import annotations

@@ -81,11 +81,13 @@ class GuardSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A `[guards."TAG"]` table: under what conditions this set-point may be written. Without one, a tag is never written."""
 
     tag: str
-    mode: Annotated[Mode, Meta(description="advise: show only; approve: a person decides; auto: written at once when all checks pass")] = "advise"
+    mode: Annotated[Mode, Meta(description="advise: show only; approve: a person decides; auto: written when all checks pass")] = "advise"
     envelope: Annotated[str, Meta(description='allowed range with unit, e.g. "600..1450 1/min"')]
     rate: Annotated[str, Meta(description='largest change in a time, e.g. "50 1/min per 1 min"; empty: no limit')] = ""
     interlock: Annotated[str, Meta(description='must be true to write, e.g. "line1/tank/level > 20 % and not line1/pump1/trip"')] = ""
-    watch: Annotated[str, Meta(description='expected effect, else the old value is restored, e.g. "line1/pump1/temperature falls within 10 min"')] = ""
+    watch: Annotated[
+        str, Meta(description='expected effect, else it is rolled back, e.g. "line1/pump1/temperature falls within 10 min"')
+    ] = ""
     fresh: Annotated[str, Meta(description="the set-point and every tag of the interlock must be Good and at most this old")] = "10s"
     approvals: Annotated[int, Meta(ge=1, le=2, description="how many different people must approve, in mode approve")] = 1
     hold: Annotated[str, Meta(description="after a write, no other write to this tag for this long")] = "0s"

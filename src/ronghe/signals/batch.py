@@ -105,16 +105,25 @@ class Batch:
         """A batch from anything array-like; scalars are spread over the rows. Raises RongheError when lengths differ."""
         ids = tag if isinstance(tag, np.ndarray) else index.ids(tag)
         n = len(ids)
-        columns = []
-        for name, column, dtype in (("time", time, np.int64), ("value", value, np.float64), ("quality", quality, np.uint32)):
-            array = np.asarray(column, dtype)
+
+        def column(name: str, data: ArrayLike, dtype: Any) -> NDArray[Any]:
+            array = np.asarray(data, dtype)
             if array.ndim == 0:
-                array = np.full(n, array)
+                return np.full(n, array)
             if array.shape != (n,):
-                what = Text(f"column {name} has shape {array.shape}, the batch has {n} rows", f"列 {name} 形状为 {array.shape}，批次有 {n} 行")
-                raise RongheError(what)
-            columns.append(array)
-        return cls(index, ids, *columns, text=None if text is None else pa.array(text, pa.utf8()))
+                raise RongheError(
+                    Text(f"{name} has {array.shape} values, the batch {n} rows", f"{name} 有 {array.shape} 个值，批次有 {n} 行")
+                )
+            return array
+
+        return cls(
+            index,
+            ids.astype(np.int32, copy=False),
+            column("time", time, np.int64),
+            column("value", value, np.float64),
+            column("quality", quality, np.uint32),
+            None if text is None else pa.array(text, pa.utf8()),
+        )
 
     @classmethod
     def empty(cls, index: TagIndex) -> Batch:

@@ -58,7 +58,7 @@ _NAMES: Final = {0: "good", 1: "uncertain", 2: "bad", 3: "bad"}
 
 
 def severity(code: int) -> str:
-    """"good", "uncertain" or "bad"."""
+    """ "good", "uncertain" or "bad"."""
     return _NAMES[(int(code) >> 30) & 3]
 
 

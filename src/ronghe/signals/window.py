@@ -36,9 +36,7 @@ class Grid:
     A value older than `max_age` ns, or not good, is NaN in `value`; its code and age stay visible.
     """
 
-    def __init__(
-        self, index: TagIndex, tags: Sequence[str], every: int, *, max_age: int | None = None, grace: int | None = None
-    ) -> None:
+    def __init__(self, index: TagIndex, tags: Sequence[str], every: int, *, max_age: int | None = None, grace: int | None = None) -> None:
         self.index, self.tags, self.every = index, tuple(tags), int(every)
         self.max_age = 3 * self.every if max_age is None else int(max_age)
         self.grace = 2 * self.every if grace is None else int(grace)
