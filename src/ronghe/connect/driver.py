@@ -74,6 +74,8 @@ class Driver(ABC):
     """As in `driver = "…"` of plant.toml."""
     Options: ClassVar[type[msgspec.Struct]]
     """What a `[connections.NAME]` table of this driver may hold; parsed and checked with the plant folder."""
+    by_exception: ClassVar[bool] = False
+    """True where the device reports changes only: while the connection is up, a value that was not reported again is still current."""
 
     def __init__(self, options: Any, index: TagIndex) -> None:
         self.options = options

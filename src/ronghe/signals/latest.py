@@ -21,7 +21,8 @@ class Latest:
         self.time: NDArray[np.int64] = np.zeros(0, np.int64)
         self.value: NDArray[np.float64] = np.zeros(0)
         self.code: NDArray[np.uint32] = np.zeros(0, np.uint32)
-        self.seen: NDArray[np.int64] = np.zeros(0, np.int64)  # when it arrived here, ns
+        self.seen: NDArray[np.int64] = np.zeros(0, np.int64)  # when it arrived here or was confirmed, ns
+        self.known: NDArray[np.int64] = np.zeros(0, np.int64)  # when it was last known to be true: source time or confirmation, ns
         self.stale_after: NDArray[np.int64] = np.zeros(0, np.int64)
         self.text: dict[int, str] = {}
         self._grow()
@@ -34,6 +35,7 @@ class Latest:
             self.value = np.concatenate([self.value, np.full(more, np.nan)])
             self.code = np.concatenate([self.code, np.full(more, q.BAD_WAITING, np.uint32)])
             self.seen = np.concatenate([self.seen, np.zeros(more, np.int64)])
+            self.known = np.concatenate([self.known, np.zeros(more, np.int64)])
             self.stale_after = np.concatenate([self.stale_after, np.zeros(more, np.int64)])
 
     def update(self, batch: Batch, now: int) -> None:
@@ -49,10 +51,18 @@ class Latest:
         self.value[tag] = batch.value[rows]
         self.code[tag] = batch.quality[rows]
         self.seen[tag] = now
+        self.known[tag] = batch.time[rows]
         if batch.text is not None:
             for row, tag_id in zip(rows.tolist(), tag.tolist(), strict=True):
                 if batch.text[row].is_valid:
                     self.text[tag_id] = batch.text[row].as_py()
+
+    def confirm(self, tags: NDArray[np.int32], now: int) -> None:
+        """The device, which reports changes only, is there and has reported no change: the values held are true at `now` (ns)."""
+        self._grow()
+        held = tags[self.time[tags] > 0]
+        self.seen[held] = now
+        self.known[held] = np.maximum(self.known[held], now)
 
     def quality(self, now: int, tags: NDArray[np.int32] | None = None) -> NDArray[np.uint32]:
         """Quality as it is at `now` (ns): good values that are too old become UncertainLastUsableValue."""
@@ -63,9 +73,12 @@ class Latest:
         return np.where(stale, np.uint32(q.UNCERTAIN_LAST_USABLE), code)
 
     def get(self, tag: str, now: int) -> tuple[float, int, float]:
-        """(value, quality, age in s) of one tag; (NaN, BadWaitingForInitialData, inf) when nothing was received."""
+        """(value, quality, age in s) of one tag; (NaN, BadWaitingForInitialData, inf) when nothing was received.
+
+        Age is the time since the value was last known to be true: its source time, or a later confirmation.
+        """
         i = self.index.find(tag)
         if i is None or i >= len(self.time) or self.time[i] == 0:
             return float("nan"), q.BAD_WAITING, float("inf")
         code = int(self.quality(now, np.array([i], np.int32))[0])
-        return float(self.value[i]), code, (now - int(self.time[i])) / 1e9
+        return float(self.value[i]), code, (now - int(self.known[i])) / 1e9
