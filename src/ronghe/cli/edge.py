@@ -1,0 +1,59 @@
+"""`ronghe up PLANT`: one process that runs a plant folder, with its console."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+
+import click
+
+from ronghe.text import Text
+
+
+@click.command(
+    help=str(Text("Run the plant folder PLANT until Ctrl-C, with its console.", "运行工厂文件夹 PLANT 及其控制台，Ctrl-C 停止。"))
+)
+@click.argument("plant", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help=str(Text("address of the console", "控制台地址")))
+@click.option("--port", default=8123, show_default=True, help=str(Text("port of the console; 0: a free one", "控制台端口；0 为自动")))
+@click.option("--no-console", is_flag=True, help=str(Text("run without the web page", "不启动网页")))
+@click.option("--verbose", is_flag=True, help=str(Text("log what happens inside", "输出内部日志")))
+def up(plant: Path, host: str, port: int, no_console: bool, verbose: bool) -> None:
+    """Runs a node and, unless told otherwise, its console in one event loop."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    logging.getLogger("asyncua").setLevel(logging.ERROR)
+    logging.getLogger("pymodbus").setLevel(logging.ERROR)
+    asyncio.run(run(plant, host, None if no_console else port))
+
+
+async def run(folder: Path, host: str, port: int | None) -> None:
+    """Runs the plant until SIGINT or SIGTERM. Raises PlantError, StoreLocked, or an OSError for a taken port before anything starts."""
+    from ronghe.edge.node import Node
+    from ronghe.plant import load
+
+    node = Node(load(folder))
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    await node.start()
+    n = node.plant
+    click.echo(
+        Text(
+            f"{n.name.en}: {len(n.connections)} connections, {len(n.tags)} tags, {len(n.apps)} apps, {len(n.guards)} guarded set-points",
+            f"{n.name.in_('zh')}：{len(n.connections)} 个连接，{len(n.tags)} 个测点，{len(n.apps)} 个应用，{len(n.guards)} 个受控设定值",
+        )
+    )
+    try:
+        if port is None:
+            await ended.wait()
+        else:
+            from ronghe.console import serve
+
+            await serve(node, host, port, ended, lambda line: click.echo(line))
+    finally:
+        await node.stop()

@@ -1,0 +1,72 @@
+"""The `ronghe` command. Every sub-command is an entry point in the group `ronghe.commands`, imported only when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import entry_points
+
+import click
+
+import ronghe
+from ronghe.errors import RongheError
+from ronghe.text import Text, language
+
+_SUMMARIES = {
+    "new": Text("write a first plant folder", "新建工厂文件夹"),
+    "check": Text("check a plant folder whole", "检查工厂文件夹"),
+    "browse": Text("list what a device offers; write a first tags.csv", "浏览设备地址空间，生成 tags.csv"),
+    "up": Text("run a plant folder: acquire, infer, guard, record, show", "运行工厂文件夹：采集、推理、守护、记录、展示"),
+    "query": Text("read the historian: table, CSV, Parquet, SQL", "查询历史库：表格、CSV、Parquet、SQL"),
+    "ledger": Text("show and verify what was done and what it was worth", "查看与校验账本：做了什么、值多少"),
+    "maintenance": Text("state detection on files: fit, evaluate, run", "设备状态检测：训练、评估、运行"),
+    "user": Text("users and roles of the console", "控制台用户与角色"),
+    "demo": Text("the demonstration plant, real recordings over real protocols", "演示工厂：真实录波，真实协议"),
+    "bench": Text("measure against named peers", "与同类产品对比测量"),
+}
+
+
+class _Commands(click.Group):
+    """Commands by entry point; `--help` lists them without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        found = {e.name for e in entry_points(group="ronghe.commands")}
+        return [n for n in _SUMMARIES if n in found] + sorted(found - set(_SUMMARIES))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for entry in entry_points(group="ronghe.commands", name=cmd_name):
+            command: click.Command = entry.load()
+            return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, str(_SUMMARIES.get(name, ""))) for name in self.list_commands(ctx)]
+        with formatter.section(str(Text("Commands", "命令"))):
+            formatter.write_dl(rows)
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=str(
+        Text(
+            "Ronghe: one loop from device to measured value. In Chinese: RONGHE_LANG=zh.",
+            "融合：从设备到可度量价值的闭环。英文界面：RONGHE_LANG=en。",
+        )
+    ),
+)
+@click.version_option(ronghe.__version__, prog_name="ronghe")
+def cli() -> None:
+    """The group; its help text is above, in the language of the process."""
+
+
+def main() -> None:
+    """Runs the command line; an expected error is one clear message on stderr and exit code 1."""
+    try:
+        cli(standalone_mode=True)
+    except RongheError as e:
+        click.echo(e.in_(language()), err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,284 @@
+"""The life of one edge node: one process that runs a plant folder.
+
+    drivers ─▶ boundary ─▶ latest values ─▶ recorder ─▶ historian
+                              │
+                              └─▶ apps ─▶ findings ─▶ alarms
+                                     └──▶ advice ─▶ guard ─▶ driver
+
+Acquisition, guard and alarms live in one event loop; the recorder and every app have a thread of their own. A part that fails is said
+aloud as an alarm under `system/`, is tried again, and stops nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ronghe import plugins
+from ronghe.apps.contract import App, Finding, Priority, Result
+from ronghe.connect import Driver, Write
+from ronghe.connect.boundary import Boundary
+from ronghe.edge.alarms import Alarms
+from ronghe.edge.recorder import Recorder
+from ronghe.edge.runner import AppState, Runner
+from ronghe.errors import ConnectError, RongheError
+from ronghe.guard import Guard, Ledger
+from ronghe.historian import Historian
+from ronghe.plant import Plant
+from ronghe.signals import Batch, Latest, TagIndex
+from ronghe.signals import quality as q
+from ronghe.text import Text
+
+log = logging.getLogger(__name__)
+
+STATE = ".ronghe"  # the folder in a plant folder that holds all that the node itself writes
+
+
+class Node:
+    """A plant at work. `start` → runs in the caller's event loop → `stop`. Everything public may be read at any time from that loop."""
+
+    def __init__(self, plant: Plant, *, folder: Path | None = None, clock: Callable[[], int] = time.time_ns) -> None:
+        self.plant, self.clock = plant, clock
+        self.folder = folder if folder is not None else Path(plant.folder) / STATE
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.index = TagIndex(plant.tags)
+        self.latest = Latest(self.index)
+        self.boundary = Boundary(plant, self.index)
+        self.historian = Historian(self.folder / "historian", self.index, clock=clock)
+        self.recorder = Recorder(self.historian.append)
+        self.ledger = Ledger(self.folder / "ledger", clock=clock)
+        self.alarms = Alarms(self.folder / "alarms", record=self._journal, clock=clock)
+        self.guard = Guard(plant, self.latest, self.ledger, self.write, clock=clock, folder=self.folder / "guard", history=self._history)
+        self.drivers: dict[str, Driver] = {}
+        self.runners: dict[str, Runner] = {}
+        self.broken: dict[str, AppState] = {}  # apps that could not be started
+        self._items: dict[str, NDArray[np.int32]] = {}  # per connection, the ids of its tags
+        self._tasks: list[asyncio.Task[None]] = []
+        self._told: dict[str, str] = {}  # per case, the state that its app was told
+        self._loop: asyncio.AbstractEventLoop | None = None
+        for tag in plant.tags.values():
+            self.latest.stale_after[self.index.id(tag.tag)] = round(max(3 * tag.every, 5.0) * 1e9)
+
+    @property
+    def apps(self) -> Mapping[str, AppState]:
+        """How each app is, by its name in plant.toml."""
+        return {**{name: r.state for name, r in self.runners.items()}, **self.broken}
+
+    async def start(self) -> None:
+        """Opens every connection and starts every app. What cannot start becomes an alarm; nothing is raised for it."""
+        self._loop = asyncio.get_running_loop()
+        self.recorder.start()
+        for name in self.plant.apps:
+            self._start_app(name)
+        for name in self.plant.connections:
+            self._start_connection(name)
+        self._tasks.append(asyncio.create_task(self._beat(), name="beat"))
+
+    async def stop(self) -> None:
+        """Stops acquiring, lets the apps finish their step, records what waits, closes the store."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(d.close() for d in self.drivers.values()), return_exceptions=True)
+        for runner in self.runners.values():
+            await asyncio.to_thread(runner.close)
+        await asyncio.to_thread(self.recorder.close)
+        await asyncio.to_thread(self.historian.close)
+
+    # --- samples in -------------------------------------------------------------------------------------------------------------
+
+    def take(self, batch: Batch) -> None:
+        """Samples as a device gave them: into the plant's units, to the latest values, the recorder and the apps."""
+        now = self.clock()
+        batch = self.boundary.inward(batch, now)
+        self.latest.update(batch, now)
+        self.recorder.put(batch)
+        for runner in self.runners.values():
+            runner.put(batch)
+
+    def _start_connection(self, name: str) -> None:
+        spec = self.plant.connections[name]
+        try:
+            driver: Driver = plugins.load("ronghe.drivers", spec.driver)(spec.options, self.index)
+        except RongheError as e:
+            self._system(f"connection/{name}", "high", e.what)
+            return
+        self.drivers[name] = driver
+        items = self.boundary.items(name)
+        self._items[name] = np.array([i.id for i in items], np.int32)
+        self._tasks.append(asyncio.create_task(self._acquire(name, driver, items), name=f"connection {name}"))
+
+    async def _acquire(self, name: str, driver: Driver, items: list[Any]) -> None:
+        """Runs a driver for ever. A driver handles a lost device by itself; what gets here cannot be helped by waiting, or is a bug."""
+        pause = 5.0
+        while True:
+            try:
+                await driver.run(items, self.take)
+                return  # a replay that has come to its end
+            except Exception as e:
+                log.log(logging.WARNING if isinstance(e, RongheError) else logging.ERROR, "connection %s: %s", name, e)
+                reason = e.what if isinstance(e, RongheError) else Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}")
+                driver.health.state, driver.health.reason = "down", reason
+                self._lost(name)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 60.0)
+
+    def _lost(self, name: str) -> None:
+        """No value of a dead source stays Good."""
+        ids = self._items[name]
+        alive = ids[~q.is_bad(self.latest.quality(self.clock(), ids))]
+        if len(alive):
+            lost = Batch.of(self.index, alive, self.clock(), np.nan, q.BAD_NO_COMMUNICATION)
+            self.latest.update(lost, self.clock())
+            self.recorder.put(lost)
+
+    # --- apps -------------------------------------------------------------------------------------------------------------------
+
+    def _start_app(self, name: str) -> None:
+        spec = self.plant.apps[name]
+        state = self.folder / "apps" / name
+        state.mkdir(parents=True, exist_ok=True)
+        try:
+            app: App = plugins.load("ronghe.apps", spec.uses)(name, self.plant, spec.equipment, spec.options, state)
+            runner = Runner(app, self.index, lambda result, at: self._from_app(name, result, at))
+        except Exception as e:
+            reason = e.what if isinstance(e, RongheError) else Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}")
+            log.warning("app %s does not start: %s", name, e)
+            self.broken[name] = AppState(uses=spec.uses, equipment=spec.equipment, state="failed", reason=reason)
+            return
+        self.runners[name] = runner
+        runner.start()
+
+    def _from_app(self, name: str, result: Result, at: int) -> None:
+        """In the app's thread: hands a result over to the loop, where alarms and guard live."""
+        if self._loop is not None and (result.findings or result.advice or result.signals):
+            try:
+                self._loop.call_soon_threadsafe(self._result, name, result, at)
+            except RuntimeError:
+                log.info("a result of %s came after the end", name)
+
+    def _result(self, name: str, result: Result, at: int) -> None:
+        for finding in result.findings:
+            self.alarms.take(finding, self.clock())
+        if result.signals:
+            tags = [f"apps/{name}/{signal}" for signal in result.signals]
+            batch = Batch.of(self.index, tags, at, list(result.signals.values()))
+            self.latest.update(batch, self.clock())
+            self.recorder.put(batch)
+        for advice in result.advice:
+            task = asyncio.create_task(self._submit(advice), name=f"advice {advice.id}")
+            self._tasks.append(task)
+            task.add_done_callback(self._tasks.remove)
+
+    async def _submit(self, advice: Any) -> None:
+        try:
+            await self.guard.submit(advice)
+        except Exception as e:
+            log.exception("advice %s", advice.id)
+            self._system("guard", "high", Text(f"the guard failed: {e}", f"守护失败：{e}"))
+
+    # --- the guard's hands --------------------------------------------------------------------------------------------------------
+
+    async def write(self, tag: str, value: float) -> int:
+        """Writes one set-point, given in its property's unit; gives an OPC UA StatusCode. For the guard alone."""
+        spec = self.plant.tags[tag]
+        driver = self.drivers.get(spec.connection)
+        if driver is None:
+            return q.BAD_NO_COMMUNICATION
+        request = Write(address=spec.address, value=self.boundary.outward(tag, value), type=self.plant.property_of(tag).type)
+        try:
+            codes = await asyncio.wait_for(driver.write([request]), 10.0)
+        except ConnectError:
+            return q.BAD_NO_COMMUNICATION
+        except TimeoutError:
+            return q.BAD_TIMEOUT
+        return codes[0]
+
+    def _history(self, tag: str, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        found = self.historian.raw([tag], start, end)
+        found = found.take(found.good)
+        return found.time, found.value
+
+    def _journal(self, event: str, body: dict[str, Any]) -> None:
+        self.ledger.append(f"alarm.{event}", body)
+
+    # --- the beat -----------------------------------------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        """Once a second: the clock's part of everything."""
+        while True:
+            try:
+                await self._second()
+            except Exception as e:
+                log.exception("beat")
+                self._system("node", "high", Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}"))
+            await asyncio.sleep(1.0)
+
+    async def _second(self) -> None:
+        now = self.clock()
+        for name, driver in self.drivers.items():
+            if driver.by_exception and driver.health.state == "up" and driver.health.lag < 5.0:
+                ids = self._items[name]
+                self.latest.confirm(ids[~q.is_bad(self.latest.code[ids])], now)
+            down = driver.health.state in ("down", "connecting")
+            why = driver.health.reason or Text("not connected yet", "尚未连接")
+            what = Text(f"connection {name} is down: {why.en}", f"连接 {name} 中断：{why.zh}") if down else None
+            self._system(f"connection/{name}", "high", what)
+        for name, state in self.apps.items():
+            why = state.reason or Text(state.state, state.state)
+            bad = Text(f"app {name}: {why.en}", f"应用 {name}：{why.zh}") if state.state in ("failed", "slow") else None
+            self._system(f"app/{name}", "medium", bad)
+        trouble = self.recorder.trouble
+        what = Text(f"nothing is being recorded: {trouble.en}", f"数据未能入库：{trouble.zh}") if trouble else None
+        self._system("recorder", "critical", what)
+        for runner in self.runners.values():
+            runner.flush(now)
+        self.alarms.tick(now)
+        await self.guard.tick()
+        self._tell_apps()
+
+    def _tell_apps(self) -> None:
+        for case in self.guard.cases():
+            if self._told.get(case.id) != case.state:
+                self._told[case.id] = case.state
+                runner = self.runners.get(case.advice.app)
+                if runner is not None:
+                    runner.app.feedback(case.advice.id, case.state)
+
+    def _system(self, what: str, priority: Priority, text: Text | None) -> None:
+        """Raises (text) or clears (None) a condition of the node itself."""
+        key = f"system/{what}"
+        if text is None and not self.alarms.is_active(key):
+            return
+        now = self.clock()
+        try:
+            self.alarms.take(
+                Finding(
+                    key=key, app="system", equipment="", time=now, active=text is not None, priority=priority, text=text or Text("", "")
+                ),
+                now,
+            )
+        except (RongheError, OSError):  # a full disk cannot take the journal's line either; the state in memory is still shown
+            log.exception("alarm %s", key)
+
+
+def metrics(node: Node) -> dict[str, Any]:
+    """Counts and states of a node as plain data: connections, apps, recorder."""
+    return {
+        "connections": {name: msgspec.to_builtins(d.health) for name, d in node.drivers.items()},
+        "apps": {name: msgspec.to_builtins(s) for name, s in node.apps.items()},
+        "recorder": {
+            "waiting": node.recorder.waiting,
+            "recorded": node.recorder.recorded,
+            "dropped": node.recorder.dropped,
+            "trouble": node.recorder.trouble,
+        },
+    }

@@ -1,0 +1,133 @@
+"""The runner: gives one app its windows in a thread of its own, so that a slow or broken app stops nobody else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from ronghe.apps.contract import App, Page, Result
+from ronghe.errors import RongheError
+from ronghe.signals import Batch, Grid, TagIndex, Window
+from ronghe.text import Text
+
+log = logging.getLogger(__name__)
+
+
+class AppState(msgspec.Struct, kw_only=True):
+    """How an app is, for people and metrics. Times in µs are processor time of one `step`."""
+
+    uses: str
+    equipment: str
+    state: Literal["starting", "up", "slow", "failed", "stopped"] = "starting"
+    reason: Text | None = None
+    rows: int = 0
+    skipped: int = 0  # samples passed over because the app was slow
+    last_us: float = 0.0
+    p99_us: float = 0.0
+    signals: dict[str, float] = {}
+    pages: tuple[Page, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class Runner:
+    """One app at work. `put` and `flush` never block; `took(result, time)` is called from the app's thread, time being the last row's."""
+
+    def __init__(self, app: App, index: TagIndex, took: Callable[[Result, int], None], *, most: int = 500_000) -> None:
+        self.app = app
+        wants = app.wants()
+        every = round(wants.every * 1e9)
+        self.grid = Grid(index, wants.tags, every, max_age=round(wants.max_age * 1e9) or None)
+        self.state = AppState(uses=app.uses, equipment=app.equipment, pages=app.pages, tags=wants.tags)
+        self._took, self._most = took, most
+        self._queue: deque[Batch | int] = deque()  # an int is a clock reading: rows up to it are due
+        self._samples = 0
+        self._busy_since = 0.0
+        self._ready = threading.Condition()
+        self._stopping = False
+        self._times = np.zeros(512)
+        self._thread = threading.Thread(target=self._work, name=f"app {app.name}", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def put(self, batch: Batch) -> None:
+        """Takes samples; those that no tag of the app needs cost a look-up only."""
+        with self._ready:
+            self._queue.append(batch)
+            self._samples += len(batch)
+            while self._samples > self._most and len(self._queue) > 1:
+                old = self._queue.popleft()
+                if isinstance(old, Batch):
+                    self._samples -= len(old)
+                    self.state.skipped += len(old)
+            self._ready.notify()
+
+    def flush(self, now: int) -> None:
+        """The clock says `now` (ns): rows that wait for a silent tag are due. Also sees whether the app is stuck."""
+        busy = self._busy_since
+        if busy and time.monotonic() - busy > 10:
+            self.state.state = "slow"
+            self.state.reason = Text(
+                f"has been computing for {time.monotonic() - busy:.0f} s", f"已连续计算 {time.monotonic() - busy:.0f} 秒"
+            )
+            return
+        with self._ready:
+            self._queue.append(now)
+            self._ready.notify()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Stops after the present step."""
+        with self._ready:
+            self._stopping = True
+            self._ready.notify()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        self.state.state = "stopped"
+        if not self._thread.is_alive():
+            self.app.close()
+
+    def _work(self) -> None:
+        while True:
+            with self._ready:
+                while not self._queue and not self._stopping:
+                    self._ready.wait()
+                if self._stopping:
+                    return
+                job = self._queue.popleft()
+                if isinstance(job, Batch):
+                    self._samples -= len(job)
+            self._busy_since = time.monotonic()
+            try:
+                window = self.grid.push(job) if isinstance(job, Batch) else self.grid.flush(job)
+                if window is not None:
+                    self._step(window)
+            except Exception as e:
+                # Whatever a third party's app raises, the node goes on and says so; the next window is a new try.
+                log.exception("app %s failed", self.app.name)
+                self.state.state = "failed"
+                self.state.reason = e.what if isinstance(e, RongheError) else Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}")
+            finally:
+                self._busy_since = 0.0
+
+    def _step(self, window: Window) -> None:
+        began = time.thread_time()
+        result = self.app.step(window)
+        spent = (time.thread_time() - began) * 1e6
+        state = self.state
+        self._times[state.rows % len(self._times)] = spent / len(window)
+        state.rows += len(window)
+        state.last_us = spent / len(window)
+        if state.rows % 16 == 0:
+            state.p99_us = float(np.percentile(self._times[: state.rows], 99))
+        state.state, state.reason = "up", None
+        if result.signals:
+            state.signals = dict(result.signals)
+        self._took(result, int(window.time[-1]))
