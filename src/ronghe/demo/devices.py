@@ -103,10 +103,14 @@ async def serve_rig(port: int, clock: Callable[[], float] = time.monotonic) -> N
 
 
 async def serve(rig_port: int, meter_port: int) -> None:
-    """Both devices until cancelled."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(serve_rig(rig_port))
-        group.create_task(serve_meter(meter_port))
+    """Both devices, until standard input ends: they never outlive whoever started them."""
+    servers = [asyncio.create_task(serve_rig(rig_port)), asyncio.create_task(serve_meter(meter_port))]
+    ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+    done, _ = await asyncio.wait([*servers, ended], return_when=asyncio.FIRST_COMPLETED)
+    for task in servers:
+        task.cancel()
+    for task in done:
+        task.result()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,74 @@
+"""Writes the demonstration's plant folder and starts its devices."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from ronghe.demo.rig import LEARN, SENSORS, cycles
+
+TAGS = {
+    "CE": "hydraulics/rig/cooler/efficiency",
+    "CP": "hydraulics/rig/cooler/power",
+    "SE": "hydraulics/rig/efficiency_factor",
+    "TS1": "hydraulics/rig/oil/temperature1",
+    "TS2": "hydraulics/rig/oil/temperature2",
+    "TS3": "hydraulics/rig/oil/temperature3",
+    "TS4": "hydraulics/rig/oil/temperature4",
+    "VS1": "hydraulics/rig/pump/vibration",
+}
+
+
+def write_folder(folder: Path, rig_port: int, meter_port: int) -> None:
+    """Writes plant.toml, tags.csv, dictionary.csv and `normal.csv`, the load cycles from which normal operation is learned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in files("ronghe.demo").joinpath("plant").iterdir():
+        text = source.read_text(encoding="utf-8").replace("@RIG@", str(rig_port)).replace("@METER@", str(meter_port))
+        (folder / source.name).write_text(text, encoding="utf-8")
+    normal = cycles()[1.0][:LEARN].reshape(-1, len(SENSORS))
+    with (folder / "normal.csv").open("w", newline="", encoding="utf-8") as f:
+        writer = csv.writer(f)
+        writer.writerow(["seconds", *(TAGS[s] for s in SENSORS)])
+        writer.writerows([second, *row] for second, row in enumerate(normal.tolist()))
+
+
+def free_port() -> int:
+    """A port of this machine that is free now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port: int = s.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def devices(rig_port: int, meter_port: int) -> AsyncIterator[None]:
+    """The two devices in a process of their own, up before this is entered. Raises TimeoutError when they do not come up."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ronghe.demo.devices", str(rig_port), str(meter_port), stdin=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(30):
+            for port in (rig_port, meter_port):
+                await _listening(port)
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _listening(port: int) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.1)
+            continue
+        writer.close()
+        return

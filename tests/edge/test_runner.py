@@ -1,0 +1,109 @@
+"""The runner: windows in, results out; a slow or broken app stops nobody."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ronghe.apps.contract import App, Result, Wants
+from ronghe.edge.runner import Runner
+from ronghe.plant.model import Plant
+from ronghe.signals import Batch, TagIndex, Window
+from ronghe.text import Text
+
+SECOND = 1_000_000_000
+
+
+class Echo(App):
+    """Gives back the sum of the newest row; raises for a negative one; waits at `gate`."""
+
+    uses = "test.echo"
+    Options = msgspec.Struct
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.closed = False
+
+    def wants(self) -> Wants:
+        return Wants(tags=("a", "b"), every=1.0)
+
+    def step(self, window: Window) -> Result:
+        self.gate.wait(10)
+        total = float(window.value[-1].sum())
+        if total < 0:
+            raise ValueError("negative")
+        return Result(signals={"sum": total})
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Any:
+    got: list[tuple[float, int]] = []
+    arrived = threading.Semaphore(0)
+
+    def took(result: Result, at: int) -> None:
+        got.append((result.signals["sum"], at))
+        arrived.release()
+
+    app = Echo("echo", Plant(path="t", name=Text("t")), "", None, tmp_path)
+    made = Runner(app, TagIndex(["a", "b", "c"]), took, most=10)
+    made.got, made.arrived = got, arrived  # type: ignore[attr-defined]
+    made.start()
+    yield made
+    app.gate.set()
+    made.close()
+
+
+def row(runner: Runner, second: int, a: float, b: float) -> Batch:
+    return Batch.of(runner.grid.index, ["a", "b", "c"], second * SECOND, [a, b, 99.0])
+
+
+def test_each_completed_row_gives_one_result(runner: Any) -> None:
+    for s in range(1, 6):
+        runner.put(row(runner, s, s, 1.0))
+        assert runner.arrived.acquire(timeout=10)
+    assert runner.got == [(s + 1.0, s * SECOND) for s in range(1, 6)]
+    assert runner.state.state == "up"
+    assert runner.state.rows == 5
+
+
+def test_an_error_is_said_and_the_next_window_is_tried(runner: Any) -> None:
+    runner.put(row(runner, 1, -5.0, 1.0))
+    while runner.state.state != "failed":
+        time.sleep(0.001)
+    assert "negative" in runner.state.reason.en
+    runner.put(row(runner, 2, 5.0, 1.0))
+    assert runner.arrived.acquire(timeout=10)
+    assert runner.state.state == "up"
+    assert runner.state.reason is None
+
+
+def test_put_never_waits_for_a_slow_app_and_skips_the_oldest(runner: Any) -> None:
+    runner.app.gate.clear()
+    for s in range(1, 101):
+        runner.put(row(runner, s, s, 0.0))
+    assert runner.state.skipped > 0
+    runner.app.gate.set()
+    while not runner.got or runner.got[-1][0] != 100.0:
+        assert runner.arrived.acquire(timeout=10)
+
+
+def test_the_clock_completes_rows_that_wait_for_a_silent_tag(runner: Any) -> None:
+    runner.put(Batch.of(runner.grid.index, ["a"], SECOND, 1.0))
+    runner.flush(5 * SECOND)
+    assert runner.arrived.acquire(timeout=10)
+
+
+def test_close_lets_the_app_keep_what_it_learned(runner: Any) -> None:
+    runner.close()
+    assert runner.app.closed
+    assert runner.state.state == "stopped"
