@@ -1,12 +1,269 @@
-"""Reads and checks a plant folder."""
+"""Reads a plant folder whole: plant.toml, tags.csv and dictionary.csv, with every problem found at once."""
 
 from __future__ import annotations
 
+import logging
+import re
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, Final
 
-from ronghe.plant.model import Plant
+import msgspec
+
+from ronghe import plugins
+from ronghe.errors import PlantError, Problem, RongheError
+from ronghe.plant import checks
+from ronghe.plant.checks import DICTIONARY, PLANT, TAGS
+from ronghe.plant.fields import read_fields
+from ronghe.plant.locate import Lines
+from ronghe.plant.model import AppSpec, Connection, GuardSpec, Plant, Property, Tag
+from ronghe.plant.options import Find, OptionReader
+from ronghe.plant.problems import Problems, nearest
+from ronghe.plant.table import read_table
+from ronghe.plant.textfile import read_text
+from ronghe.text import Text
+
+CheckGuard = Callable[[GuardSpec, Plant], Iterable[tuple[str, RongheError]]]
+"""What is wrong with the conditions of a guard: (key of the guard's table, error) each."""
+
+_log: Final = logging.getLogger(__name__)
+_DRIVERS: Final = "ronghe.drivers"
+_APPS: Final = "ronghe.apps"
 
 
-def load(folder: Path | str) -> Plant:
-    """Reads a plant folder whole. Raises PlantError with every problem found."""
-    raise NotImplementedError
+def load(
+    folder: Path | str,
+    *,
+    drivers: Find | None = None,
+    apps: Find | None = None,
+    check_guard: CheckGuard | None = None,
+    secrets: bool = True,
+) -> Plant:
+    """Reads and checks a plant folder. Raises PlantError with every problem found; warnings are logged.
+
+    `drivers` and `apps` give the type of a name and default to what is installed. Options of type `pathlib.Path` are resolved below the
+    folder; `{ env = "NAME" }` in options is replaced from the environment. `check_guard` checks the conditions of a guard, whose language
+    is not known here. With `secrets=False` a missing environment variable is only a warning: for checking a folder elsewhere than at home.
+    """
+    plant, problems = examine(folder, drivers=drivers, apps=apps, check_guard=check_guard, secrets=secrets)
+    if plant is None:
+        raise PlantError(problems, where=str(folder))
+    for problem in problems:
+        _log.warning("%s", problem.in_("en"))
+    return plant
+
+
+def examine(
+    folder: Path | str,
+    *,
+    drivers: Find | None = None,
+    apps: Find | None = None,
+    check_guard: CheckGuard | None = None,
+    secrets: bool = True,
+) -> tuple[Plant | None, list[Problem]]:
+    """As `load`, but never raises PlantError: the plant, or None where anything is an error, and all problems and warnings."""
+    home = Path(folder)
+    problems = Problems()
+    if not home.is_dir():
+        problems.error(str(folder), 0, "no such folder", "没有该文件夹")
+        return None, problems.found
+    home = home.resolve()
+    document = _read_toml(home / PLANT, problems)
+    properties = read_table(home / DICTIONARY, Property, problems)
+    rows = read_table(home / TAGS, Tag, problems)
+    dictionary = checks.check_dictionary(properties, problems)
+    if document is None:
+        checks.check_tags(rows, dictionary, _Anything(), {}, problems)
+        return None, problems.sorted()
+    reader = _Reader(document.tables, document.lines, home, problems, secrets)
+    path, name = reader.plant()
+    connections, types = reader.connections(drivers)
+    tags = checks.check_tags(rows, dictionary, document.table("connections"), types, problems)
+    checks.check_use(connections, tags, document.lines.of, problems)
+    plant = Plant(
+        path=path,
+        name=name,
+        folder=str(home),
+        dictionary=dictionary,
+        tags=tags,
+        connections=connections,
+        apps=reader.apps(apps, tags),
+        guards=reader.guards(tags, dictionary),
+    )
+    if check_guard is not None and not problems.errors(TAGS, DICTIONARY):
+        for guard in plant.guards.values():
+            for key, e in check_guard(guard, plant):
+                problems.raised(PLANT, document.lines.of("guards", guard.tag, key), e, key)
+    return (None if problems.errors() else plant), problems.sorted()
+
+
+class _Anything(dict[str, Any]):
+    """Holds every name: stands for the connections while plant.toml cannot be read, so that no tag is blamed for it."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    tables: dict[str, Any]
+    lines: Lines
+
+    def table(self, name: str) -> dict[str, Any]:
+        found = self.tables.get(name, {})
+        return found if isinstance(found, dict) else {}
+
+
+def _read_toml(path: Path, problems: Problems) -> _Document | None:
+    text = read_text(path, problems)
+    if text is None:
+        return None
+    try:
+        return _Document(tomllib.loads(text), Lines(text))
+    except tomllib.TOMLDecodeError as e:
+        _explain_toml(str(e), text, problems)
+    except RecursionError:
+        problems.error(PLANT, 0, "lists and tables are nested too deep", "列表或表嵌套过深")
+    except ValueError as e:  # a number of thousands of digits, a date that is none
+        problems.error(PLANT, 0, f"not valid TOML: {e}", f"TOML 语法错误：{e}")
+    return None
+
+
+def _explain_toml(message: str, text: str, problems: Problems) -> None:
+    at = re.search(r" \(at line (\d+), column (\d+)\)$", message)
+    line = int(at[1]) if at else text.count("\n") + 1
+    written = text.split("\n")[line - 1] if line <= text.count("\n") + 1 else ""
+    message = message[: at.start()] if at else re.sub(r" \(at end of document\)$", "", message)
+    en, zh = "", ""
+    if wide := re.search(r"[“”‘’＝，［］｛｝]", written):
+        en, zh = f" ({wide[0]!r} is a full-width sign; TOML needs the plain one)", f"（{wide[0]!r} 是全角符号，TOML 需用半角）"
+    elif "backslash" in message or ("\\" in written and "escape" in message.lower()):
+        en, zh = " (write paths with '/' or in single quotes)", "（路径请用 '/' 或单引号）"
+    problems.error(PLANT, line, f"not valid TOML: {message}{en}", f"TOML 语法错误：{message}{zh}")
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads the tables of plant.toml."""
+
+    tables: dict[str, Any]
+    lines: Lines
+    home: Path
+    problems: Problems
+    secrets: bool
+
+    def plant(self) -> tuple[str, Text]:
+        """(path, name) of the `[plant]` table."""
+        known = ("plant", "connections", "apps", "guards")
+        for key in self.tables:
+            if key not in known:
+                what = f"unknown table {key[:80]!r}; possible: {', '.join(known)}", f"未知的表 {key[:80]!r}；可用：{', '.join(known)}"
+                self.problems.error(PLANT, self.lines.of(key), *what, nearest(key, known))
+        if "plant" not in self.tables:
+            self.problems.error(PLANT, 1, "the table [plant] is missing", "缺少 [plant] 表")
+        table = self._table("plant")
+        if isinstance(table.get("name"), str):
+            table = {**table, "name": {"en": table["name"]}}
+        if "plant" not in self.tables:
+            return "", Text("")
+        head = read_fields(_Head, table, file=PLANT, line=partial(self.lines.of, "plant"), problems=self.problems)
+        if head is None:
+            return "", Text("")
+        checks.check_path(PLANT, self.lines.of("plant", "path"), ("path", "路径"), head.path, self.problems)
+        return head.path, head.name or Text(head.path.rpartition("/")[2])
+
+    def connections(self, find: Find | None) -> tuple[dict[str, Connection], dict[str, Any]]:
+        """The connections, and the driver type of each that loads."""
+        reader = self._options()
+        found: dict[str, Connection] = {}
+        types: dict[str, Any] = {}
+        for name, table in self._named("connections"):
+            path = ("connections", name)
+            driver = self._word(table, path, "driver")
+            if driver is None:
+                continue
+            known = plugins.names(_DRIVERS) if find is None else []
+            kind = reader.kind(find or partial(plugins.load, _DRIVERS), driver, ("driver", "驱动"), known, self.lines.of(*path, "driver"))
+            if kind is None:
+                continue
+            types[name] = kind
+            options = reader.read(kind.Options, {k: v for k, v in table.items() if k != "driver"}, path)
+            found[name] = Connection(name=name, driver=driver, options=options)
+        return found, types
+
+    def apps(self, find: Find | None, tags: dict[str, Tag]) -> dict[str, AppSpec]:
+        """The apps; their equipment has tags."""
+        reader = self._options()
+        found: dict[str, AppSpec] = {}
+        for name, table in self._named("apps"):
+            path = ("apps", name)
+            uses = self._word(table, path, "uses")
+            equipment = self._word(table, path, "equipment") if "equipment" in table else ""
+            if equipment:
+                checks.check_equipment(name, equipment, self.lines.of(*path, "equipment"), tags, self.problems)
+            if uses is None:
+                continue
+            known = plugins.names(_APPS) if find is None else []
+            kind = reader.kind(find or partial(plugins.load, _APPS), uses, ("app", "应用"), known, self.lines.of(*path, "uses"))
+            if kind is None:
+                continue
+            options = reader.read(kind.Options, {k: v for k, v in table.items() if k not in ("uses", "equipment")}, path)
+            found[name] = AppSpec(name=name, uses=uses, equipment=equipment or "", options=options)
+        return found
+
+    def guards(self, tags: dict[str, Tag], dictionary: dict[str, Property]) -> dict[str, GuardSpec]:
+        """The guards; their limits fit their tags."""
+        found: dict[str, GuardSpec] = {}
+        for tag, table in self._named("guards", path=True):
+            line = partial(self.lines.of, "guards", tag)
+            guard = read_fields(GuardSpec, table, file=PLANT, line=line, problems=self.problems, given={"tag": tag})
+            if guard is not None:
+                found[tag] = guard
+                checks.check_guard(guard, tags, dictionary, self.lines.of, self.problems)
+        return found
+
+    def _options(self) -> OptionReader:
+        return OptionReader(PLANT, self.home, self.lines.of, self.problems, self.secrets)
+
+    def _table(self, name: str) -> dict[str, Any]:
+        table = self.tables.get(name, {})
+        if isinstance(table, dict):
+            return table
+        self.problems.error(PLANT, self.lines.of(name), f"{name} must be a table: [{name}]", f"{name} 应为表：[{name}]")
+        return {}
+
+    def _named(self, group: str, *, path: bool = False) -> Iterable[tuple[str, dict[str, Any]]]:
+        for name, table in self._table(group).items():
+            if not isinstance(table, dict):
+                example = f'[{group}."{name}"]' if path else f"[{group}.{name}]"
+                self.problems.error(
+                    PLANT, self.lines.of(group, name), f"{name[:80]} must be a table: {example}", f"{name[:80]} 应为表：{example}"
+                )
+            elif path and "/" not in name and any(isinstance(v, dict) and k != "worth" for k, v in table.items()):
+                what = f'write the tag in quotes: [{group}."line1/pump1/speed"]', f'标签请加引号：[{group}."line1/pump1/speed"]'
+                self.problems.error(PLANT, self.lines.of(group, name), *what)
+            else:
+                if not path:
+                    checks.check_path(PLANT, self.lines.of(group, name), ("name", "名称"), name, self.problems)
+                yield name, table
+
+    def _word(self, table: dict[str, Any], path: tuple[str, ...], key: str) -> str | None:
+        value = table.get(key)
+        if isinstance(value, str) and value:
+            return value
+        if key not in table:
+            near = nearest(key, table)
+            self.problems.error(PLANT, self.lines.of(*path), f"the key {key!r} is missing", f"缺少键 {key!r}", near)
+        else:
+            self.problems.error(PLANT, self.lines.of(*path, key), f"{key}: expected a text in quotes", f"{key}：应为带引号的文本")
+        return None
+
+
+class _Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The `[plant]` table."""
+
+    path: str
+    name: Text | None = None

@@ -1,0 +1,244 @@
+"""Checks between the parts of a plant folder: every reference holds, every unit converts, every limit makes sense."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from ronghe.errors import RongheError
+from ronghe.plant import units
+from ronghe.plant.model import Connection, GuardSpec, Property, Tag
+from ronghe.plant.problems import Problems, nearest
+from ronghe.plant.quantity import parse_range, parse_rate
+from ronghe.signals.when import parse_duration
+
+TAGS: Final = "tags.csv"
+DICTIONARY: Final = "dictionary.csv"
+PLANT: Final = "plant.toml"
+
+_PART: Final = re.compile(r"\w[\w.\-]*")
+_IRDI: Final = re.compile(r"\d{4}[-/][\w/\-:.]*#\S+")
+_LONGEST: Final = 250  # characters of a tag
+
+
+def legal_path(path: str) -> bool:
+    """Whether a path's parts, between single "/", are words of letters, digits, "_", "-" and "."."""
+    return len(path) <= _LONGEST and all(_PART.fullmatch(part) for part in path.split("/"))
+
+
+def check_path(file: str, line: int, what: tuple[str, str], path: str, problems: Problems) -> None:
+    """Tells an illegal path of an equipment or tag, with the legal one nearest to it."""
+    if not legal_path(path):
+        meant = "/".join(p for part in path.split("/") if (p := re.sub(r"[^\w.\-]+", "_", part.strip()).strip("_")))
+        problems.error(
+            file,
+            line,
+            f"the {what[0]} {path[:80]!r} is not a path of words (letters, digits, '_', '-', '.') between '/'",
+            f"{what[1]} {path[:80]!r} 不合法：各级由字母、数字、汉字、'_'、'-'、'.' 组成，以 '/' 分隔",
+            meant if legal_path(meant) and meant != path else "",
+        )
+
+
+def check_dictionary(rows: list[tuple[int, Property]], problems: Problems) -> dict[str, Property]:
+    """The dictionary by property; units, limits and doubles checked."""
+    found: dict[str, Property] = {}
+    lines: dict[str, int] = {}
+    for line, p in rows:
+        if p.property in found:
+            first = lines[p.property]
+            problems.error(
+                DICTIONARY,
+                line,
+                f"the property {p.property!r} was already given in line {first}",
+                f"属性 {p.property!r} 已在第 {first} 行定义",
+            )
+            continue
+        found[p.property], lines[p.property] = p, line
+        if not _PART.fullmatch(p.property):
+            problems.error(DICTIONARY, line, f"the property {p.property[:80]!r} is not one word", f"属性名 {p.property[:80]!r} 应为一个词")
+        if p.irdi and not _IRDI.fullmatch(p.irdi):
+            problems.warn(
+                DICTIONARY,
+                line,
+                f"irdi {p.irdi[:80]!r} does not look like 0173-1#02-AAR550#003",
+                f"irdi {p.irdi[:80]!r} 不像 0173-1#02-AAR550#003",
+            )
+        _check_unit(DICTIONARY, line, p.unit, problems)
+        if p.type == "text" and (p.unit or p.low is not None or p.high is not None):
+            problems.error(DICTIONARY, line, "a text has neither unit nor low nor high", "文本类型没有单位和上下限")
+        elif p.low is not None and p.high is not None and not p.low < p.high:
+            problems.error(DICTIONARY, line, f"low {p.low:g} is not below high {p.high:g}", f"low {p.low:g} 不小于 high {p.high:g}")
+    return found
+
+
+def _check_unit(file: str, line: int, unit: str, problems: Problems) -> bool:
+    try:
+        units.parse(unit)
+    except RongheError as e:
+        problems.raised(file, line, e, "unit", units.suggest(unit))
+        return False
+    return True
+
+
+def check_tags(
+    rows: list[tuple[int, Tag]],
+    dictionary: dict[str, Property],
+    connections: dict[str, Any],
+    drivers: dict[str, Any],
+    problems: Problems,
+) -> dict[str, Tag]:
+    """The tags by name; references, units and addresses checked. `connections` holds every name written, `drivers` the types that load."""
+    found: dict[str, Tag] = {}
+    lines: dict[str, int] = {}
+    addresses: dict[tuple[str, str], int] = {}
+    for line, t in rows:
+        if t.tag in found:
+            problems.error(
+                TAGS, line, f"the tag {t.tag!r} was already given in line {lines[t.tag]}", f"标签 {t.tag!r} 已在第 {lines[t.tag]} 行定义"
+            )
+            continue
+        found[t.tag], lines[t.tag] = t, line
+        check_path(TAGS, line, ("tag", "标签"), t.tag, problems)
+        prop = dictionary.get(t.property)
+        if prop is None:
+            problems.error(
+                TAGS,
+                line,
+                f"no property {t.property[:80]!r} in dictionary.csv",
+                f"dictionary.csv 中没有属性 {t.property[:80]!r}",
+                nearest(t.property, dictionary),
+            )
+        else:
+            _check_scaling(line, t, prop, problems)
+        _check_source(line, t, prop, connections, drivers, problems)
+        if t.connection and t.address:
+            first = addresses.setdefault((t.connection, t.address), line)
+            if first != line:
+                problems.warn(TAGS, line, f"the same address as in line {first}", f"与第 {first} 行地址相同")
+    return found
+
+
+def _check_scaling(line: int, t: Tag, prop: Property, problems: Problems) -> None:
+    if prop.type in ("bool", "text") and (t.unit or t.scale != 1.0 or t.offset != 0.0):
+        problems.error(TAGS, line, f"a {prop.type} has neither unit nor scale nor offset", f"{prop.type} 类型没有单位、比例和偏移")
+    elif t.unit and _check_unit(TAGS, line, t.unit, problems):
+        try:
+            units.factor(t.unit, prop.unit)
+        except RongheError as e:
+            problems.raised(TAGS, line, e, f"unit ({t.property})")
+    if t.scale == 0.0:
+        problems.error(TAGS, line, "scale is 0: every value would be the same", "scale 为 0：所有值都会相同")
+
+
+def _check_source(
+    line: int, t: Tag, prop: Property | None, connections: dict[str, Any], drivers: dict[str, Any], problems: Problems
+) -> None:
+    if not t.connection:
+        if t.address:
+            problems.error(TAGS, line, f"an address {t.address[:80]!r} without a connection", f"有地址 {t.address[:80]!r} 却没有连接")
+        return
+    if t.connection not in connections:
+        problems.error(
+            TAGS,
+            line,
+            f"no connection {t.connection[:80]!r} in plant.toml",
+            f"plant.toml 中没有连接 {t.connection[:80]!r}",
+            nearest(t.connection, connections),
+        )
+        return
+    if not t.address:
+        problems.error(TAGS, line, "the address is missing", "缺少地址")
+        return
+    driver = drivers.get(t.connection)
+    if driver is None or prop is None:
+        return
+    try:
+        wrong = driver.check_address(t.address, prop.type)
+    except Exception as e:  # a third party's check must not hide the rest
+        problems.error(TAGS, line, f"the driver cannot check this address: {e!r}", f"驱动无法检查该地址：{e!r}")
+        return
+    if wrong is not None:
+        problems.error(TAGS, line, f"address {t.address[:80]!r}: {wrong.en}", f"地址 {t.address[:80]!r}：{wrong.in_('zh')}")
+
+
+def check_guard(g: GuardSpec, tags: dict[str, Tag], dictionary: dict[str, Property], line: Callable[..., int], problems: Problems) -> None:
+    """A guard's target can be written, its limits have the target's kind of unit. Its conditions are the affair of `ronghe.guard`."""
+
+    def say(key: str, en: str, zh: str, meant: str = "") -> None:
+        problems.error(PLANT, line("guards", g.tag, key), f"{key}: {en}", f"{key}：{zh}", meant)
+
+    for key in ("fresh", "hold"):
+        _check_duration(getattr(g, key), line("guards", g.tag, key), key, problems)
+    if g.worth is not None:
+        for key in ("before", "settle", "after"):
+            _check_duration(getattr(g.worth, key), line("guards", g.tag, "worth", key), key, problems)
+        if g.worth.tag not in tags:
+            at = line("guards", g.tag, "worth", "tag")
+            problems.error(
+                PLANT, at, f"worth: no tag {g.worth.tag[:80]!r}", f"worth：没有标签 {g.worth.tag[:80]!r}", nearest(g.worth.tag, tags)
+            )
+    tag = tags.get(g.tag)
+    if tag is None:
+        problems.error(
+            PLANT, line("guards", g.tag), f"guards: no tag {g.tag[:80]!r}", f"guards：没有标签 {g.tag[:80]!r}", nearest(g.tag, tags)
+        )
+        return
+    prop = dictionary.get(tag.property)
+    at = line("guards", g.tag)
+    if not tag.writable:
+        problems.error(
+            PLANT,
+            at,
+            f"{g.tag} is not writable in tags.csv, so a guard has nothing to let through",
+            f"{g.tag} 在 tags.csv 中不可写（writable），守护无从放行",
+        )
+    elif not tag.connection:
+        problems.error(PLANT, at, f"{g.tag} has no connection, so it cannot be written", f"{g.tag} 没有连接，无法写入")
+    if prop is None:
+        return
+    if prop.type == "text":
+        problems.error(PLANT, at, f"{g.tag} is a text: the guard writes numbers only", f"{g.tag} 为文本：守护只写数值")
+        return
+    try:
+        low, high, unit = parse_range(g.envelope)
+        gain, offset = units.factor(unit, prop.unit)
+        low, high = low * gain + offset, high * gain + offset
+        if (prop.low is not None and low < prop.low) or (prop.high is not None and high > prop.high):
+            text = f"{'-∞' if prop.low is None else f'{prop.low:g}'}..{'∞' if prop.high is None else f'{prop.high:g}'} {prop.unit}".strip()
+            say("envelope", f"goes beyond the range of {prop.property}, {text}", f"超出 {prop.property} 的量程 {text}")
+    except RongheError as e:
+        problems.raised(PLANT, line("guards", g.tag, "envelope"), e, "envelope")
+    if g.rate:
+        try:
+            units.factor(parse_rate(g.rate)[1], prop.unit)
+        except RongheError as e:
+            problems.raised(PLANT, line("guards", g.tag, "rate"), e, "rate")
+
+
+def _check_duration(text: str, line: int, key: str, problems: Problems) -> None:
+    try:
+        parse_duration(text)
+    except RongheError as e:
+        problems.raised(PLANT, line, e, key)
+
+
+def check_equipment(name: str, equipment: str, line: int, tags: dict[str, Tag], problems: Problems) -> None:
+    """An app's equipment has at least one tag."""
+    if equipment and not any(t == equipment or t.startswith(equipment + "/") for t in tags):
+        known = {"/".join(t.split("/")[:n]) for t in tags for n in range(1, t.count("/") + 1)}
+        problems.error(
+            PLANT,
+            line,
+            f"equipment: no tag lies below {equipment[:80]!r}",
+            f"equipment：{equipment[:80]!r} 之下没有标签",
+            nearest(equipment, known),
+        )
+
+
+def check_use(connections: dict[str, Connection], tags: dict[str, Tag], line: Callable[..., int], problems: Problems) -> None:
+    """Warns of connections that no tag uses."""
+    used = {t.connection for t in tags.values()}
+    for name in connections:
+        if name not in used:
+            problems.warn(PLANT, line("connections", name), f"no tag uses the connection {name!r}", f"没有标签使用连接 {name!r}")
