@@ -1,5 +1,23 @@
 """Advice in, action out: only the guard writes to a machine (contract 6)."""
 
-from ronghe.guard.advice import Advice, Evidence, Expected
+from ronghe.guard.advice import Advice, Evidence, Expected, State
+from ronghe.guard.case import Case, Check, Effect, Measured, Step, Watched
+from ronghe.guard.guard import Guard
+from ronghe.guard.ledger import Entry, Ledger, Verification
 
-__all__ = ["Advice", "Evidence", "Expected"]
+__all__ = [
+    "Advice",
+    "Case",
+    "Check",
+    "Effect",
+    "Entry",
+    "Evidence",
+    "Expected",
+    "Guard",
+    "Ledger",
+    "Measured",
+    "State",
+    "Step",
+    "Verification",
+    "Watched",
+]
