@@ -40,6 +40,19 @@ def check_path(file: str, line: int, what: tuple[str, str], path: str, problems:
         )
 
 
+def check_word(file: str, line: int, what: tuple[str, str], word: str, problems: Problems) -> None:
+    """Tells an illegal name of a property, connection or app (an app's is also a folder's)."""
+    if not _PART.fullmatch(word) or len(word) > _LONGEST:
+        meant = re.sub(r"[^\w.\-]+", "_", word.strip()).strip("_.-")
+        problems.error(
+            file,
+            line,
+            f"the {what[0]} {word[:80]!r} is not one word (letters, digits, '_', '-', '.')",
+            f"{what[1]} {word[:80]!r} 应为一个词（字母、数字、汉字、'_'、'-'、'.'）",
+            meant if _PART.fullmatch(meant) and meant != word else "",
+        )
+
+
 def check_dictionary(rows: list[tuple[int, Property]], problems: Problems) -> dict[str, Property]:
     """The dictionary by property; units, limits and doubles checked."""
     found: dict[str, Property] = {}
@@ -55,8 +68,7 @@ def check_dictionary(rows: list[tuple[int, Property]], problems: Problems) -> di
             )
             continue
         found[p.property], lines[p.property] = p, line
-        if not _PART.fullmatch(p.property):
-            problems.error(DICTIONARY, line, f"the property {p.property[:80]!r} is not one word", f"属性名 {p.property[:80]!r} 应为一个词")
+        check_word(DICTIONARY, line, ("property", "属性名"), p.property, problems)
         if p.irdi and not _IRDI.fullmatch(p.irdi):
             problems.warn(
                 DICTIONARY,
@@ -72,13 +84,11 @@ def check_dictionary(rows: list[tuple[int, Property]], problems: Problems) -> di
     return found
 
 
-def _check_unit(file: str, line: int, unit: str, problems: Problems) -> bool:
+def _check_unit(file: str, line: int, unit: str, problems: Problems) -> None:
     try:
         units.parse(unit)
     except RongheError as e:
         problems.raised(file, line, e, "unit", units.suggest(unit))
-        return False
-    return True
 
 
 def check_tags(
@@ -122,7 +132,9 @@ def check_tags(
 def _check_scaling(line: int, t: Tag, prop: Property, problems: Problems) -> None:
     if prop.type in ("bool", "text") and (t.unit or t.scale != 1.0 or t.offset != 0.0):
         problems.error(TAGS, line, f"a {prop.type} has neither unit nor scale nor offset", f"{prop.type} 类型没有单位、比例和偏移")
-    elif t.unit and _check_unit(TAGS, line, t.unit, problems):
+    elif t.unit and not _is_unit(t.unit):
+        _check_unit(TAGS, line, t.unit, problems)
+    elif t.unit and _is_unit(prop.unit):
         try:
             units.factor(t.unit, prop.unit)
         except RongheError as e:
@@ -200,6 +212,8 @@ def check_guard(g: GuardSpec, tags: dict[str, Tag], dictionary: dict[str, Proper
     if prop.type == "text":
         problems.error(PLANT, at, f"{g.tag} is a text: the guard writes numbers only", f"{g.tag} 为文本：守护只写数值")
         return
+    if not _is_unit(prop.unit):  # told with the dictionary; no envelope could fit it
+        return
     try:
         low, high, unit = parse_range(g.envelope)
         gain, offset = units.factor(unit, prop.unit)
@@ -214,6 +228,14 @@ def check_guard(g: GuardSpec, tags: dict[str, Tag], dictionary: dict[str, Proper
             units.factor(parse_rate(g.rate)[1], prop.unit)
         except RongheError as e:
             problems.raised(PLANT, line("guards", g.tag, "rate"), e, "rate")
+
+
+def _is_unit(unit: str) -> bool:
+    try:
+        units.parse(unit)
+    except RongheError:
+        return False
+    return True
 
 
 def _check_duration(text: str, line: int, key: str, problems: Problems) -> None:

@@ -247,7 +247,7 @@ class _Reader:
                 self.problems.error(PLANT, self.lines.of(group, name), *what)
             else:
                 if not path:
-                    checks.check_path(PLANT, self.lines.of(group, name), ("name", "名称"), name, self.problems)
+                    checks.check_word(PLANT, self.lines.of(group, name), ("name", "名称"), name, self.problems)
                 yield name, table
 
     def _word(self, table: dict[str, Any], path: tuple[str, ...], key: str) -> str | None:

@@ -79,7 +79,8 @@ def compatible(a: str, b: str) -> bool:
 @lru_cache(4096)
 def label(code: str) -> str:
     """The unit as people read it: Cel → °C, m3/h → m³/h, kW.h → kW·h; "" for a number without unit."""
-    text = re.sub(r"(?<=[^/.(])\{([^{}]*)\}", r" (\1)", code)
+    text = re.sub(r"V\.A(\.h)?\{reactive\}", lambda m: "var·h" if m[1] else "var", code)
+    text = re.sub(r"(?<=[^/.(])\{([^{}]*)\}", r" (\1)", text)
     text = _ANNOTATION.sub(lambda m: m[0][1:-1], text)
 
     def power(m: re.Match[str]) -> str:
@@ -101,7 +102,7 @@ def suggest(code: str) -> str:
         MISSPELT.get(plain.lower(), ""),
         plain,
         "".join(_respell(p) for p in parts),
-        re.sub(r"[*·⋅]", ".", plain),
+        _UPPER_LOWER.get(plain.lower(), ""),
     ):
         if candidate and candidate != code:
             try:
@@ -122,6 +123,9 @@ def _respell(part: str) -> str:
 _SUPERSCRIPT: Final = str.maketrans("+-0123456789", "⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PLAIN: Final = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹·⋅*／％（）", "-0123456789.../%()")
 _ADVICE: Final = Text("units are UCUM codes: Cel, bar, kW.h, m3/h, 1/min, %", "单位使用 UCUM 代码：Cel、bar、kW.h、m3/h、1/min、%")
+
+
+_UPPER_LOWER: Final = {code.lower(): code for code in ATOMS}
 
 
 class _NotUcum(Exception): ...
