@@ -32,7 +32,10 @@ class Grid:
 
     A row is given out as soon as every tag has a sample at or after its time, else when the newest sample, or the clock by `flush`,
     is `grace` ns past it: a silent tag delays the others by `grace` at most, and is then marked by its own quality and age.
-    Samples at or before a row that was already given out are `late` and count as such.
+    Samples at or before a row that was already given out are `late` and counted; rows given out do not change, but where nothing newer
+    is held they are the value of the rows to come. How samples that arrive in time order are split into batches changes no row.
+    A stretch of more than 3600 rows without any sample is passed over: the next row is that of the next sample. A clock further ahead
+    of the last row than that is not the clock of these samples (a recording is played) and completes nothing.
     A value older than `max_age` ns, or not good, is NaN in `value`; its code and age stay visible.
     """
 
@@ -66,10 +69,11 @@ class Grid:
         else:
             column, time, value, code = column[mine], batch.time[mine], batch.value[mine], batch.quality[mine]
         if self._row:
-            on_time = time > self._row
-            if not on_time.all():
-                self.late += int((~on_time).sum())
-                column, time, value, code = column[on_time], time[on_time], value[on_time], code[on_time]
+            late = time <= self._row
+            if late.any():
+                self.late += int(late.sum())
+                use = ~late | (time >= self._time[column])
+                column, time, value, code = column[use], time[use], value[use], code[use]
                 if not len(time):
                     return None
         np.maximum.at(self._newest, column, time)
@@ -78,25 +82,29 @@ class Grid:
 
     def flush(self, now: int) -> Window | None:
         """Gives the rows that the clock completed: those at or before `now` − grace (ns)."""
-        return self._emit(now - self.grace) if self._row or self._pending else None
+        started = self._row or self._pending
+        return self._emit(now - self.grace, clock=True) if started else None
 
-    def _emit(self, until: int) -> Window | None:
+    def _emit(self, until: int, *, clock: bool = False) -> Window | None:
         last = until - until % self.every
         if not self._row:
             first = min(int(p[0].min()) for p in self._pending)
             self._row = first - 1 - (first - 1) % self.every  # the grid line before the first sample
         n = (last - self._row) // self.every
-        if n <= 0:
+        if n <= 0 or (clock and n > _LONGEST):
             return None
-        if n > _LONGEST:  # after a long silence the old rows say nothing new: start again near the end
-            n = _LONGEST
-            self._row = last - n * self.every
         time, column, value, code = (np.concatenate(c) for c in zip(*self._pending, strict=True)) if self._pending else _NOTHING
         order = np.argsort(time, kind="stable")
         time, column, value, code = time[order], column[order], value[order], code[order]
-        rows = self._row + self.every * np.arange(1, n + 1, dtype=np.int64)
+        if max(until, int(self._newest.max())) - self._row < _LONGEST * self.every:
+            steps = np.arange(1, n + 1, dtype=np.int64)
+        else:
+            steps = _without_silence(-((self._row - time) // self.every), n)
+            if not len(steps):
+                return None
+        rows = self._row + self.every * steps
         ends = np.searchsorted(time, rows, side="right")
-        k = len(self.tags)
+        n, k = len(rows), len(self.tags)
         times, values = np.empty((n, k), np.int64), np.empty((n, k))
         codes = np.empty((n, k), np.uint32)
         start = 0
@@ -116,5 +124,16 @@ class Grid:
         return Window(self.tags, rows, values, codes, np.where(never, np.inf, age / 1e9))
 
 
-_LONGEST = 3600  # rows given out at once
+def _without_silence(at: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Which of the rows 1..n to give out, when samples stand at the rows `at` (ascending): all but those in long silences."""
+    ends = np.unique(np.concatenate([at[at > 0], [max(n, int(at[-1]) if len(at) else 0)]]))
+    before = np.concatenate([[0], ends[:-1]])
+    starts = np.where(ends - before > _LONGEST, ends, before + 1)
+    lengths = ends - starts + 1
+    within = np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    steps: NDArray[np.int64] = np.repeat(starts, lengths) + within
+    return steps[steps <= n]
+
+
+_LONGEST = 3600  # rows without a sample
 _NOTHING = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0), np.empty(0, np.uint32))
