@@ -1,0 +1,72 @@
+// A Modbus TCP server made with modbus-serial. Usage: node modbus_server.js PORT (0: any free one); prints "ready PORT".
+// Commands on standard input, one a line, each answered by one line: set TABLE START VALUE..., get TABLE START COUNT, requests.
+// Registers 0..399 and coils and discrete inputs 0..2199, the same in every unit; registers 0 and 1 count tenths of a second.
+// Holding register 200 and all above 399 do not exist; unit 9 never answers.
+"use strict";
+
+const { ServerTCP } = require("modbus-serial");
+
+const tables = {
+  holding: new Uint16Array(400),
+  input: new Uint16Array(400),
+  coil: new Uint8Array(2200),
+  discrete: new Uint8Array(2200),
+};
+let requests = 0;
+
+function refuse(code) {
+  const error = new Error("refused");
+  error.modbusErrorCode = code;
+  return error;
+}
+
+function at(table, address, unit, callback, use) {
+  requests++;
+  if (unit === 9) return;
+  if (address >= tables[table].length || (table === "holding" && address === 200)) return callback(refuse(2));
+  const tenths = Math.floor(Date.now() / 100);
+  for (const t of ["holding", "input"]) {
+    tables[t][0] = tenths;
+    tables[t][1] = tenths * 7;
+  }
+  return callback(null, use(tables[table]));
+}
+
+const read = (table) => (address, unit, callback) => at(table, address, unit, callback, (t) => t[address]);
+const write = (table) => (address, value, unit, callback) =>
+  at(table, address, unit, callback, (t) => {
+    t[address] = value;
+  });
+
+const vector = {
+  getInputRegister: read("input"),
+  getHoldingRegister: read("holding"),
+  getCoil: (address, unit, callback) => at("coil", address, unit, callback, (t) => t[address] === 1),
+  getDiscreteInput: (address, unit, callback) => at("discrete", address, unit, callback, (t) => t[address] === 1),
+  setRegister: write("holding"),
+  setCoil: write("coil"),
+};
+
+const server = new ServerTCP(vector, { host: "127.0.0.1", port: Number(process.argv[2] || 0), debug: false, unitID: 255 });
+server.on("initialized", () => console.log(`ready ${server._server.address().port}`));
+server.on("socketError", () => {});
+server.on("serverError", (error) => {
+  console.error(error);
+  process.exit(1);
+});
+
+require("readline")
+  .createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const [word, table, start, ...rest] = line.trim().split(/\s+/);
+    if (word === "requests") {
+      console.log(requests);
+      requests = 0;
+    } else if (word === "set") {
+      rest.forEach((value, i) => (tables[table][Number(start) + i] = Number(value)));
+      console.log("ok");
+    } else {
+      console.log(Array.from(tables[table].slice(Number(start), Number(start) + Number(rest[0]))).join(" "));
+    }
+  })
+  .on("close", () => process.exit(0));
