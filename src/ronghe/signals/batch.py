@@ -153,20 +153,28 @@ class Batch:
 
     @classmethod
     def from_arrow(cls, data: pa.RecordBatch | pa.Table, index: TagIndex) -> Batch:
-        """From the Arrow form; names are mapped into `index`. Raises RongheError when a column is missing or of another type."""
+        """From the Arrow form; the names that occur are mapped into `index`. Numeric columns may be views of Arrow's memory, read-only.
+
+        Raises RongheError when a column is missing, of another type, or lacks a value where `SCHEMA` wants one.
+        """
         if isinstance(data, pa.RecordBatch):
             data = pa.Table.from_batches([data])
         try:
-            data = data.select([n for n in SCHEMA.names if n != "text" or "text" in data.column_names])
-            tag = data.column("tag").cast(SCHEMA.field("tag").type).unify_dictionaries()
-            columns = {n: data.column(n).cast(SCHEMA.field(n).type) for n in ("time", "value", "quality")}
-        except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as e:
+            columns = {f.name: data.column(f.name).cast(f.type) for f in SCHEMA if f.nullable is False or f.name in data.column_names}
+            for name in ("tag", "time", "value", "quality"):
+                if columns[name].null_count:
+                    raise pa.ArrowInvalid(f"{name} has {columns[name].null_count} nulls")
+        except (KeyError, pa.ArrowException) as e:
             raise RongheError(Text(f"not a batch of samples: {e}", f"不是样本批次：{e}")) from e
         if data.num_rows == 0:
             return cls.empty(index)
-        chunks = [c.indices.to_numpy(zero_copy_only=False) for c in tag.chunks]
-        ids = index.ids(tag.chunk(0).dictionary.to_pylist())[np.concatenate(chunks)]
-        text = data.column("text").combine_chunks() if "text" in data.column_names else None
+        tag = columns["tag"].unify_dictionaries()
+        codes = np.concatenate([c.indices.to_numpy(zero_copy_only=False) for c in tag.chunks])
+        used, codes = np.unique(codes, return_inverse=True)  # the dictionary may hold thousands of names that these rows lack
+        ids = index.ids(tag.chunk(0).dictionary.take(pa.array(used)).to_pylist())[codes]
+        text = columns["text"].combine_chunks() if "text" in columns else None
+        if isinstance(text, pa.ChunkedArray):
+            text = pa.concat_arrays(text.chunks)
         if text is not None and text.null_count == len(text):
             text = None
         return cls(

@@ -24,6 +24,7 @@ class Latest:
         self.seen: NDArray[np.int64] = np.zeros(0, np.int64)  # when it arrived here or was confirmed, ns
         self.known: NDArray[np.int64] = np.zeros(0, np.int64)  # when it was last known to be true: source time or confirmation, ns
         self.stale_after: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._order: NDArray[np.int64] = np.zeros(0, np.int64)  # what a newer sample is measured by: source time, arrival at the latest
         self.text: dict[int, str] = {}
         self._grow()
 
@@ -36,22 +37,26 @@ class Latest:
             self.code = np.concatenate([self.code, np.full(more, q.BAD_WAITING, np.uint32)])
             self.seen = np.concatenate([self.seen, np.zeros(more, np.int64)])
             self.known = np.concatenate([self.known, np.zeros(more, np.int64)])
+            self._order = np.concatenate([self._order, np.zeros(more, np.int64)])
             self.stale_after = np.concatenate([self.stale_after, np.zeros(more, np.int64)])
 
     def update(self, batch: Batch, now: int) -> None:
-        """Takes a batch that arrived at `now` (ns). Older samples than the one held (a backfill) are passed over."""
+        """Takes a batch that arrived at `now` (ns). Older samples than the one held (a backfill) are passed over.
+
+        A sample from a clock ahead of ours counts as of its arrival: else it would hide the news, by our clock, that its device is lost.
+        """
         if len(self.index) > len(self.time):
             self._grow()
         order = np.argsort(batch.time, kind="stable")
         tag = batch.tag[order]
-        newer = batch.time[order] >= self.time[tag]
+        newer = np.minimum(batch.time[order], now) >= self._order[tag]
         rows, tag = order[newer], tag[newer]
         # In time order NumPy's last assignment wins, so that duplicates of a tag within a batch resolve to its newest sample.
         self.time[tag] = batch.time[rows]
         self.value[tag] = batch.value[rows]
         self.code[tag] = batch.quality[rows]
         self.seen[tag] = now
-        self.known[tag] = batch.time[rows]
+        self.known[tag] = self._order[tag] = np.minimum(batch.time[rows], now)
         if batch.text is not None:
             for row, tag_id in zip(rows.tolist(), tag.tolist(), strict=True):
                 if batch.text[row].is_valid:
