@@ -56,7 +56,7 @@ class Node:
         self.recorder = Recorder(self.historian.append)
         self.ledger = Ledger(self.folder / "ledger", clock=clock)
         self.alarms = Alarms(self.folder / "alarms", record=self._journal, clock=clock)
-        self.guard = Guard(plant, self.latest, self.ledger, self.write, clock=clock, folder=self.folder / "guard", history=self._history)
+        self.guard = Guard(plant, self.latest, self.ledger, self.write, clock=clock, folder=self.folder, history=self._history)
         self.drivers: dict[str, Driver] = {}
         self.runners: dict[str, Runner] = {}
         self.broken: dict[str, AppState] = {}  # apps that could not be started
