@@ -31,8 +31,8 @@ class OpenPlant:
     def read(self, pattern: str, start: str = "-1h", end: str = "now", *, every: str = "", function: str = "mean") -> pa.Table:
         """Samples of the tags that match `pattern` (with `*`), times as people write them ("-7d", "2026-03-01").
 
-        Without `every` the samples as they came (columns of `ronghe.signals.SCHEMA`); with it one row per tag and interval, `function` being
-        mean, min, max, first, last or count. Raises BadQuery when nothing matches, HistorianError when there is no store yet.
+        Without `every` the samples as they came (columns of `ronghe.signals.SCHEMA`); with it one row per tag and interval, and a column
+        `function` (mean, min, max, first, last or count). Raises BadQuery when nothing matches, HistorianError when there is no store yet.
         """
         now = self._clock()
         begin, until = parse_time(start, now), parse_time(end, now)
