@@ -1,12 +1,14 @@
 """The contract that every driver keeps, as tests: subclass `DriverContract` in a driver's own tests and give it a `bench` fixture.
 
+    @pytest.fixture(scope="module")
+    def bench():
+        device = Press()                 # a `Bench`
+        device.start()
+        yield device
+        device.stop()
+
     class TestOpcUaContract(DriverContract):
-        @pytest.fixture(scope="class")
-        def bench(self):
-            device = NodeServer()            # a `Bench`
-            device.start()
-            yield device
-            device.stop()
+        pass
 
 A bench is a real device (or the independent implementation of one) in another process or thread, which the suite starts and stops.
 """
