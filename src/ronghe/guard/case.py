@@ -5,7 +5,7 @@ So memory and ledger cannot disagree, and a node that was killed at any moment f
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -15,7 +15,10 @@ from ronghe.text import Text
 OPEN: Final[frozenset[str]] = frozenset({"advised", "waiting", "writing", "watching"})
 """States in which something may still happen to a case. A set-point has at most one open case."""
 
-EventKind = Literal["advice", "approval", "write", "answer", "effect", "restore", "close", "worth"]
+EventKind = Literal["advice", "approval", "write", "answer", "confirm", "effect", "restore", "close", "worth"]
+"""An advice came in; a person approved; intent to write; the device's answer; read back; effect seen or missed; intent to write the old
+value back; the end; its worth. In the ledger they are called "guard.advice" and so on."""
+KINDS: Final = frozenset(get_args(EventKind))
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +154,8 @@ def fold(cases: dict[str, Case], time: int, kind: str, event: Event) -> Case:
         changes.update(written=event.written, written_at=time)
     elif kind == "restore":
         changes["restoring"] = case.restoring + 1
+    if event.state == "refused" and case.written is not None:  # refused between intent and write: nothing was written
+        changes.update(written=None, written_at=0)
     case = msgspec.structs.replace(case, **changes) if changes else case
     cases[case.id] = case
     return case

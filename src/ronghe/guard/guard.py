@@ -1,33 +1,58 @@
-"""The guard: the only thing that writes to a machine."""
+"""The guard: the only thing that writes to a machine.
+
+An advice comes in, all checks are made, and the case is refused, shown, put before people, or carried out. Carrying out is: make every
+check; put the intent into the ledger; make every check again; write. Nothing is awaited between the last check and the write. What was
+written is believed only when it is read back; then the effect that was promised is waited for, and when it stays away the old value is
+put back.
+
+Whatever is unknown is a no: a stale value, a condition that cannot be judged, a ledger that cannot be written. A case changes only by an
+event that the ledger holds already, so a process that is killed anywhere takes up its open cases from the ledger, and never writes an
+advice twice.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from ronghe.guard.advice import Advice
-from ronghe.guard.case import Case
+from ronghe.errors import GuardError, LedgerError
+from ronghe.guard.advice import Advice, State
+from ronghe.guard.case import Case, Check, Event, Watched
+from ronghe.guard.checks import Question, ask, effects, refused, stranger
+from ronghe.guard.condition import quantity
+from ronghe.guard.docket import Docket
+from ronghe.guard.effect import Becomes
+from ronghe.guard.followup import GUARD, FollowUp
+from ronghe.guard.hands import Hands, Write, surely_not
 from ronghe.guard.ledger import Ledger
+from ronghe.guard.limits import Limits, compile_guard
+from ronghe.guard.stop import StopFile
+from ronghe.guard.view import View
+from ronghe.guard.worth import History, measure, not_measured
 from ronghe.plant.model import Plant
 from ronghe.signals import Latest
+from ronghe.signals.when import format_time
+from ronghe.text import Text
 
-Write = Callable[[str, float], Awaitable[int]]
-"""Writes (tag, value in the property's unit) to the device and gives its OPC UA StatusCode. Must start at once, see `Guard`."""
-History = Callable[[str, int, int], tuple[NDArray[np.int64], NDArray[np.float64]]]
-"""(tag, start, end) → times (ns) and values of the Good samples within. Called from a worker thread."""
+log = logging.getLogger(__name__)
+
+_TICK = 1.0  # s that a tick waits for its own work
+_MARGIN = 5_000_000_000  # ns after the end of a measurement, so that its last samples are in the history
 
 
 class Guard:
-    """Advice in, action out, one at a time a set-point. Lives in one event loop; `cases`, `case` and `version` may be read by anyone.
+    """Advice in, action out, one open case a set-point. Lives in one event loop; `cases`, `case`, `killed` and `version` may be read by
+    anyone at any time, `kill` may be called from any thread.
 
     `folder` is the plant's `.ronghe`: the kill switch is the file STOP in it.
     """
-
-    version: int
-    """Grows with every change of a case or of the kill switch."""
 
     def __init__(
         self,
@@ -41,42 +66,295 @@ class Guard:
         history: History | None = None,
         read_back: float = 10.0,
     ) -> None:
-        """Takes up the cases that the ledger holds open. Raises GuardError for a guard of the plant that cannot be used, LedgerError."""
-        raise NotImplementedError
+        """Takes up the cases that the ledger holds open. `read_back` is how long (s) a device has to show what was written.
+
+        Raises GuardError for a guard of the plant that cannot be used, LedgerError for a ledger that cannot be read.
+        """
+        self._plant, self._clock, self._history = plant, clock, history
+        self._limits = {tag: compile_guard(plant, spec) for tag, spec in plant.guards.items()}
+        if history is None:  # then nothing can be measured
+            self._limits = {tag: replace(limits, worth=None) for tag, limits in self._limits.items()}
+        self._stop = StopFile(folder)
+        self._docket = Docket(ledger, self._limits)
+        view = View(plant, latest, clock)
+        self._hands = Hands(plant, view, self._docket, self._stop, clock, write)
+        self._follow_up = FollowUp(plant, self._limits, view, self._docket, self._stop, self._hands, clock, round(read_back * 1e9))
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._busy: dict[str, asyncio.Task[None]] = {}
+
+    # --- what people and apps ask for ----------------------------------------------------------------------------------------------
 
     async def submit(self, advice: Advice) -> Case:
-        """Takes an advice through the checks: refused, shown, waiting for approval, or written. An id seen before gives its case again."""
-        raise NotImplementedError
+        """Takes an advice through the checks: refused, shown, waiting for approval, or written. An id seen before gives its case again.
+
+        Raises GuardError for an advice whose fields have the wrong type, LedgerError when nothing can be recorded: then nothing is
+        written.
+        """
+        try:
+            advice = msgspec.convert(msgspec.to_builtins(advice), Advice)
+            if not advice.id:
+                raise TypeError("id")
+        except (msgspec.ValidationError, TypeError, AttributeError) as e:
+            raise GuardError(Text(f"not an advice: {e}", f"不是有效的建议：{e}")) from e
+        async with self._locks[advice.tag]:
+            if advice.id in self._docket.by_advice:
+                return self.case(self._docket.by_advice[advice.id])
+            limits = self._limits.get(advice.tag)
+            checks = ask(self._hands.question(limits, advice)) if limits else stranger(self._plant, advice, self._stop.why())
+            why_not = refused(checks)
+            case = self._came_in(advice, limits, checks, why_not)
+            if why_not is None and limits is not None and limits.mode == "auto":
+                case = await self._carry_out(case, limits)
+            return case
 
     async def approve(self, case_id: str, user: str) -> Case:
-        """One person's approval; the last one needed writes, after all checks were made again. Raises GuardError."""
-        raise NotImplementedError
+        """One person's approval; the last one needed writes, after all checks were made again.
+
+        Raises GuardError when the case does not exist or does not wait, and for the same person's second approval; LedgerError.
+        """
+        _named(user)
+        async with self._locks[self.case(case_id).advice.tag]:
+            case = self._waiting(case_id, "waiting")
+            limits = self._limits.get(case.advice.tag)
+            if user in case.approvals:
+                todo = Text("another person must approve as well", "须由另一人批准")
+                raise GuardError(Text(f"{user} has approved already", f"{user} 已经批准过"), where=case_id, todo=todo)
+            if self._expired(case) or limits is None:
+                return self._end_waiting(case)
+            n, needs = len(case.approvals) + 1, limits.approvals
+            case = self._docket.record(
+                "approval", case, "waiting", user, Text(f"approved by {user} ({n} of {needs})", f"{user} 批准（{n}/{needs}）")
+            )
+            return await self._carry_out(case, limits) if n >= needs else case
 
     async def reject(self, case_id: str, user: str, why: str) -> Case:
-        """A person says no to a case that is advised or waiting. Raises GuardError."""
-        raise NotImplementedError
-
-    async def tick(self) -> None:
-        """The clock's part, about once a second: expiry, read-back, effects, rollback, worth."""
-        raise NotImplementedError
+        """A person says no to a case that is shown or waiting. Raises GuardError when it does not exist or is neither; LedgerError."""
+        _named(user)
+        async with self._locks[self.case(case_id).advice.tag]:
+            case = self._waiting(case_id, "waiting", "advised")
+            return self._docket.record("close", case, "rejected", user, Text(f"rejected: {why}", f"驳回：{why}"))
 
     @property
     def killed(self) -> str:
         """Who stopped the guard, when and why, as in the file STOP; empty while it may write."""
-        raise NotImplementedError
+        return self._stop.why()
 
     def kill(self, user: str, why: str) -> None:
-        """No write from now on, rollbacks included, until released; also over a restart."""
-        raise NotImplementedError
+        """No write from now on, rollbacks included, until released, also over a restart. A write already sent cannot be called back.
+
+        Raises GuardError when the file could not be made (it is on in this process only), LedgerError when it could not be recorded; it
+        is on all the same.
+        """
+        failed: OSError | None = None
+        try:
+            self._stop.set(f"{format_time(self._clock())} {user}: {why}")
+        except OSError as e:
+            failed = e
+        self._docket.stop(True, user, why)
+        if failed is not None:
+            raise GuardError(
+                Text(f"stopped, but the file could not be made: {failed.strerror}", f"已停写，但无法创建文件：{failed.strerror}"),
+                where=str(self._stop.path),
+                todo=Text("a restart would lift it: make the file by hand", "重启后会失效：请手工创建该文件"),
+            )
 
     def release(self, user: str, why: str) -> None:
-        """Lets the guard write again. Raises GuardError when the file cannot be removed."""
-        raise NotImplementedError
+        """Lets the guard write again. Raises GuardError when the file cannot be removed, LedgerError when it cannot be recorded: then it
+        stays on."""
+        _named(user)
+        self._docket.stop(False, user, why)
+        try:
+            self._stop.clear()
+        except OSError as e:
+            raise GuardError(
+                Text(f"still stopped, the file cannot be removed: {e.strerror}", f"仍处于停写：文件无法删除：{e.strerror}"),
+                where=str(self._stop.path),
+            ) from e
 
     def cases(self) -> list[Case]:
         """Newest first."""
-        raise NotImplementedError
+        return list(self._docket.cases.values())[::-1]
 
     def case(self, case_id: str) -> Case:
-        """Raises GuardError for an unknown id."""
-        raise NotImplementedError
+        """Raises GuardError for an id that is not in memory."""
+        return self._docket.case(case_id)
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of a case or of the kill switch."""
+        return self._docket.version
+
+    # --- the clock's part ------------------------------------------------------------------------------------------------------------
+
+    async def tick(self) -> None:
+        """About once a second: expiry, read-back, effects, rollback, worth. Waits at most a second for slow devices; they go on beside it.
+
+        Raises what went wrong first, after everything else was done.
+        """
+        errors: list[BaseException] = []
+        try:
+            self._note_stop()
+        except LedgerError as e:
+            errors.append(e)
+        for case_id in list(self._docket.open.values()):
+            if case_id not in self._busy:
+                self._busy[case_id] = asyncio.create_task(self._attend(case_id), name=f"case {case_id}")
+        for case_id in self._due():
+            self._busy[case_id] = asyncio.create_task(self._value(case_id), name=f"worth {case_id}")
+        if self._busy:
+            await asyncio.wait(self._busy.values(), timeout=_TICK)
+        for case_id in [i for i, task in self._busy.items() if task.done()]:
+            task = self._busy.pop(case_id)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("case %s: %s", case_id, error)
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _note_stop(self) -> None:
+        """Puts into the ledger that the file STOP came or went by hand."""
+        why = self._stop.why()
+        if bool(why) != self._docket.stopped:
+            self._docket.stop(bool(why), "file", why or "the file was removed")
+
+    async def _attend(self, case_id: str) -> None:
+        async with self._locks[self.case(case_id).advice.tag]:
+            case = self.case(case_id)
+            if case.state in ("advised", "waiting"):
+                if self._expired(case) or case.advice.tag not in self._limits or (case.state == "waiting" and case.mode == "auto"):
+                    self._end_waiting(case)
+            else:
+                await self._follow_up.attend(case)
+
+    # --- writing ---------------------------------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, case: Case, limits: Limits) -> Case:
+        """Check, intent, check, write. The set-point's lock is held."""
+        noise = await self._noise(limits)
+        question = self._hands.question(limits, case.advice, case)
+        checks, old = ask(question), question.current.value
+        why_not = refused(checks)
+        if why_not is not None or old is None:
+            why_not = why_not or question.current.why
+            return self._docket.record("close", case, "refused", GUARD, _not_written(why_not), checks=checks)
+        value, was, now = case.advice.value, quantity(old, limits.unit), quantity(case.advice.value, limits.unit)
+        case = self._docket.record(
+            "write",
+            case,
+            "writing",
+            GUARD,
+            Text(f"writing {now}, was {was}", f"写入 {now}，原为 {was}"),
+            checks=checks,
+            written=value,
+            old=old,
+            watched=self._fix(question, noise),
+        )
+        question = self._hands.question(limits, case.advice, case)  # the ledger took its time: what held before may not hold any more
+        checks = ask(question)
+        why_not = refused(checks)
+        if why_not is None and question.current.value != old:
+            why_not = Text("the set-point was changed meanwhile", "设定值在此期间被改动")
+        if why_not is not None:
+            return self._docket.record("close", case, "refused", GUARD, _not_written(why_not), checks=checks)
+        status, said = await self._hands.send(limits.tag, value)
+        return self._docket.record("answer", case, "failed" if surely_not(status) else "writing", GUARD, said, status=status)
+
+    def _expired(self, case: Case) -> bool:
+        return self._clock() >= case.advice.expires
+
+    def _fix(self, question: Question, noise: float) -> tuple[Watched, ...]:
+        """The effects in absolute numbers. The check "effect" has passed, so what is to change is known."""
+        fixed = []
+        for watch in effects(question.limits, question.advice, self._plant):
+            if isinstance(watch, Becomes):
+                fixed.append(watch.fix(question.now))
+            else:
+                base = question.look_effect(watch.tag).value
+                assert base is not None
+                fixed.append(watch.fix(question.now, base, noise if watch is question.limits.watch else 0.0))
+        return tuple(fixed)
+
+    async def _noise(self, limits: Limits) -> float:
+        """The standard deviation of the watched tag before a write, where `falls` or `rises` stands without an amount; 0 where unknown."""
+        watch, history = limits.watch, self._history
+        if watch is None or isinstance(watch, Becomes) or not watch.noise_sign or history is None:
+            return 0.0
+        now = self._clock()
+        try:
+            _, values = await asyncio.to_thread(history, watch.tag, now - watch.within, now)
+        except Exception:
+            log.exception("history of %s", watch.tag)
+            return 0.0
+        return float(np.std(values)) if len(values) >= 10 and np.isfinite(values).all() else 0.0
+
+    # --- worth -------------------------------------------------------------------------------------------------------------------------
+
+    def _due(self) -> list[str]:
+        """The cases whose measurement is complete now."""
+        return [i for i in self._docket.unvalued if i not in self._busy and self._clock() >= self._span(i)[1] + _MARGIN]
+
+    def _span(self, case_id: str) -> tuple[int, int]:
+        """From when to when (ns) the worth of a case is measured."""
+        case = self._docket.cases[case_id]
+        worth = self._limits[case.advice.tag].worth
+        assert worth is not None
+        return case.written_at - worth.before, case.written_at + worth.settle + worth.after
+
+    async def _value(self, case_id: str) -> None:
+        case = self._docket.cases[case_id]
+        limits, (start, end) = self._limits[case.advice.tag], self._span(case_id)
+        assert self._history is not None
+        others = [m.time for m in self._docket.moves[limits.tag] if m.case != case_id and start <= m.time < end]
+        try:
+            worth = await asyncio.to_thread(measure, limits, case, self._history, others)
+        except Exception as e:  # the historian's affair: the action itself was sound
+            log.exception("worth of case %s", case_id)
+            worth = not_measured(limits, case, Text(f"the history could not be read: {e}", f"无法读取历史数据：{e}"))
+        self._docket.record("worth", case, case.state, GUARD, worth.text, worth=worth)
+
+    # --- events ------------------------------------------------------------------------------------------------------------------------
+
+    def _came_in(self, advice: Advice, limits: Limits | None, checks: tuple[Check, ...], why_not: Text | None) -> Case:
+        state: State = "refused" if why_not is not None else "advised" if limits is None or limits.mode == "advise" else "waiting"
+        text = Text(f"refused: {why_not.en}", f"拒绝：{why_not.in_('zh')}") if why_not is not None else advice.reason
+        needs = limits.approvals if limits is not None and limits.mode == "approve" else 0
+        event = Event(
+            case=f"A{self._docket.came + 1}",
+            state=state,
+            who=GUARD if why_not is not None else advice.app,
+            text=text,
+            advice=advice,
+            mode=limits.mode if limits is not None else "",
+            unit=limits.unit if limits is not None else "",
+            needs=needs,
+            checks=checks,
+        )
+        return self._docket.add("advice", event)
+
+    def _waiting(self, case_id: str, *states: State) -> Case:
+        case = self.case(case_id)
+        if case.state not in states:
+            last = case.history[-1]
+            raise GuardError(
+                Text(f"the case is not waiting any more: {case.state}, {last.text.en}", f"该事项已不在等待：{last.text.in_('zh')}"),
+                where=case_id,
+            )
+        return case
+
+    def _end_waiting(self, case: Case) -> Case:
+        if self._expired(case):
+            return self._docket.record("close", case, "expired", GUARD, Text("expired before anything was written", "已过期，未写入"))
+        if case.advice.tag not in self._limits:
+            text = Text(f"the guard of {case.advice.tag} is gone", f"{case.advice.tag} 的守护已被删除")
+            return self._docket.record("close", case, "refused", GUARD, text)
+        text = Text("interrupted before it was written", "写入前中断，未写入")
+        return self._docket.record("close", case, "failed", GUARD, text)
+
+
+def _named(user: str) -> None:
+    if not user.strip():
+        raise GuardError(Text("a person without a name cannot decide", "未具名者不能作决定"))
+
+
+def _not_written(why: Text) -> Text:
+    return Text(f"not written: {why.en}", f"未写入：{why.in_('zh')}")

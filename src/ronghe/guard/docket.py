@@ -1,0 +1,121 @@
+"""The docket: all cases as the ledger tells them. A change goes into the ledger first, and only then into memory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ronghe.errors import GuardError, LedgerError
+from ronghe.guard.advice import State
+from ronghe.guard.case import KINDS, Case, Event, fold
+from ronghe.guard.checks import Move
+from ronghe.guard.ledger import Ledger
+from ronghe.guard.limits import Limits
+from ronghe.text import Text
+
+KEPT = 2000
+"""Closed cases that stay in memory; the ledger has them all."""
+
+
+class Docket:
+    """The cases of one plant. Reading is safe from any thread; only the guard records."""
+
+    def __init__(self, ledger: Ledger, limits: Mapping[str, Limits]) -> None:
+        """Reads the ledger from its beginning. Raises LedgerError."""
+        self._ledger, self._limits = ledger, limits
+        self.cases: dict[str, Case] = {}
+        self.came = 0
+        """Cases that ever came in."""
+        self.by_advice: dict[str, str] = {}
+        """Advice id → case id, of all times."""
+        self.open: dict[str, str] = {}
+        """Tag → its open case."""
+        self.moves: dict[str, list[Move]] = defaultdict(list)
+        """Tag → what the guard wrote to it lately."""
+        self.unvalued: set[str] = set()
+        """Cases that are done and whose worth is still to be measured."""
+        self.stopped = False
+        """Whether the ledger's last word on the kill switch is that it is on."""
+        self.version = 0
+        self._recover()
+
+    def case(self, case_id: str) -> Case:
+        """Raises GuardError for an id that is not in memory."""
+        try:
+            return self.cases[case_id]
+        except KeyError:
+            todo = Text("old cases are in the ledger: `ronghe ledger show`", "较早的事项见账本：`ronghe ledger show`")
+            raise GuardError(Text(f"no case {case_id!r}", f"没有事项 {case_id!r}"), todo=todo) from None
+
+    def record(self, kind: str, case: Case, state: State, who: str, text: Text, **changes: Any) -> Case:
+        """One change of one case. Raises LedgerError when it cannot be recorded: then nothing has changed."""
+        return self.add(kind, Event(case=case.id, state=state, who=who, text=text, **changes))
+
+    def add(self, kind: str, event: Event) -> Case:
+        """As `record`, for any event."""
+        entry = self._ledger.append(f"guard.{kind}", event)
+        return self._apply(entry.time, kind, event)
+
+    def stop(self, on: bool, who: str, why: str) -> None:
+        """Records that the kill switch was turned. Raises LedgerError."""
+        self.version += 1  # the switch has turned, whether or not it can be recorded
+        self._ledger.append("guard.kill" if on else "guard.release", {"who": who, "why": why})
+        self.stopped = on
+
+    def _recover(self) -> None:
+        after = 0
+        while entries := self._ledger.entries(after, 1000):
+            after = entries[-1].seq
+            for entry in entries:
+                group, _, kind = entry.kind.partition(".")
+                if group == "guard" and kind in ("kill", "release"):
+                    self.stopped = kind == "kill"
+                elif group == "guard" and kind in KINDS:
+                    try:
+                        self._apply(entry.time, kind, msgspec.convert(entry.body, Event, strict=False))
+                    except (msgspec.ValidationError, KeyError) as e:
+                        what = Text(f"entry {entry.seq} is no event of a case: {e}", f"第 {entry.seq} 条不是有效的事项记录：{e}")
+                        raise LedgerError(what) from e
+
+    def _apply(self, time: int, kind: str, event: Event) -> Case:
+        case = fold(self.cases, time, kind, event)
+        tag = case.advice.tag
+        if kind == "advice":
+            self.came += 1
+            self.by_advice[case.advice.id] = case.id
+        elif kind in ("write", "restore") and case.old is not None and case.written is not None:
+            self.moves[tag].append(Move(case.id, time, abs(case.written - case.old)))
+            self._trim(tag, time)
+        elif case.state == "refused":
+            self.moves[tag] = [m for m in self.moves[tag] if m.case != case.id]
+        if case.open:
+            self.open[tag] = case.id
+        elif self.open.get(tag) == case.id:
+            del self.open[tag]
+        limits = self._limits.get(tag)
+        if case.state == "done" and case.worth is None and limits is not None and limits.worth is not None:
+            self.unvalued.add(case.id)
+        else:
+            self.unvalued.discard(case.id)
+        self.version += 1
+        if len(self.cases) > 2 * KEPT:
+            self._forget()
+        return case
+
+    def _trim(self, tag: str, now: int) -> None:
+        """Forgets moves that no check and no measurement looks at any more; the newest stays."""
+        limits = self._limits.get(tag)
+        if limits is None:
+            return
+        worth = limits.worth
+        longest = max(limits.hold, limits.rate[1] if limits.rate else 0, 2 * (worth.before + worth.settle + worth.after) if worth else 0)
+        moves = self.moves[tag]
+        self.moves[tag] = [m for m in moves if now - m.time <= longest or m is moves[-1]]
+
+    def _forget(self) -> None:
+        closed = [i for i, c in self.cases.items() if not c.open and i not in self.unvalued]
+        for case_id in closed[: len(self.cases) - KEPT]:
+            del self.cases[case_id]

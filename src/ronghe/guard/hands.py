@@ -1,0 +1,71 @@
+"""The guard's hands: the one place from which a device is called, and the question that must be answered before."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from ronghe.guard.advice import Advice
+from ronghe.guard.case import Case
+from ronghe.guard.checks import Question
+from ronghe.guard.docket import Docket
+from ronghe.guard.limits import Limits
+from ronghe.guard.stop import StopFile
+from ronghe.guard.view import View
+from ronghe.plant.model import Plant
+from ronghe.signals import quality as q
+from ronghe.text import Text
+
+log = logging.getLogger(__name__)
+
+Write = Callable[[str, float], Awaitable[int]]
+"""Writes (tag, value in the property's unit) to the device and gives its OPC UA StatusCode. It must send before it first gives way to other
+tasks, since the checks hold for that moment only."""
+
+TIMEOUT = 30.0
+"""s for a device to answer a write."""
+_UNSURE = frozenset({q.BAD, q.BAD_TIMEOUT, q.BAD_NO_COMMUNICATION})
+
+
+class Hands:
+    """What the guard knows and does at the moment of writing."""
+
+    def __init__(self, plant: Plant, view: View, docket: Docket, stop: StopFile, clock: Callable[[], int], write: Write) -> None:
+        self._plant, self._view, self._docket, self._stop, self._clock, self._write = plant, view, docket, stop, clock, write
+
+    def question(self, limits: Limits, advice: Advice, case: Case | None = None) -> Question:
+        """Everything that the checks look at, as it is now. For an advice that is no case yet, approvals are not asked for."""
+        look = self._view.look(limits.fresh)
+        busy = self._docket.open.get(limits.tag, "")
+        return Question(
+            plant=self._plant,
+            limits=limits,
+            advice=advice,
+            now=self._clock(),
+            stopped=self._stop.why(),
+            current=look(limits.tag),
+            look=look,
+            look_effect=self._view.look(limits.fresh, slow=True),
+            moves=[m for m in self._docket.moves[limits.tag] if case is None or m.case != case.id],
+            busy="" if case is not None and busy == case.id else busy,
+            approvals=None if case is None else len(case.approvals),
+        )
+
+    async def send(self, tag: str, value: float) -> tuple[int, Text]:
+        """Calls the device; gives its StatusCode, and the answer in words. Starts without giving way: `asyncio.timeout` makes no task."""
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                status = int(await self._write(tag, value))
+        except TimeoutError:
+            status = q.BAD_TIMEOUT
+        except Exception as e:
+            log.exception("writing %s", tag)
+            return q.BAD, Text(f"the write failed: {type(e).__name__}: {e}", f"写入出错：{type(e).__name__}：{e}")
+        said = q.reason(status)
+        return status, Text(f"the device answered: {said.en}", f"设备应答：{said.in_('zh')}")
+
+
+def surely_not(status: int) -> bool:
+    """Whether an answer means that nothing was written. After a time-out or a lost connection the value may be in force or not."""
+    return q.severity(status) == "bad" and status not in _UNSURE

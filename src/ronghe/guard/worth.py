@@ -1,0 +1,176 @@
+"""What an action was worth: the measured effect against a stated baseline, with an interval, never the promise.
+
+effect = mean(after) − mean(before) of one tag. Plant data are autocorrelated, so n samples are worth fewer than n independent ones, and
+the usual σ/√n is far too sure of itself. The variance of each mean is taken from the low frequencies of the series by the equal-weighted
+cosine estimator (Müller, 2007; Lazarus, Lewis, Stock and Watson, 2018, "HAR Inference: Recommendations for Practice", JBES 36:541):
+
+    Λj = √(2/n) Σt xt cos(π j (t − ½) / n),   long-run variance = mean of Λ1² … ΛB²,   variance of the mean = long-run variance / n
+
+which has a t distribution with B degrees of freedom; the two windows are joined after Welch (1947). The effective sample size is
+variance of x / variance of the mean. A window that is worth fewer than `LEAST_EFFECTIVE` independent samples gives no number at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ronghe.guard.case import Case, Measured
+from ronghe.guard.condition import quantity
+from ronghe.guard.limits import Limits, Valuation
+from ronghe.guard.student import t_quantile
+from ronghe.signals.when import format_time
+from ronghe.text import Text
+
+History = Callable[[str, int, int], tuple[NDArray[np.int64], NDArray[np.float64]]]
+"""(tag, start, end) → times (ns, rising) and values of the Good samples in start <= time < end. Called from a worker thread."""
+
+TERMS: Final = 8
+"""B above: few, so that slow swings are seen, and the price is a slightly wider interval (t 2.31 in place of 1.96)."""
+LEAST: Final = 30  # samples in a window
+LEAST_EFFECTIVE: Final = 10.0  # independent samples that a window must be worth
+LARGEST_GAP: Final = 0.2  # of a window
+
+
+def mean_and_variance(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """(mean, variance of the mean, effective sample size at most n) of an evenly sampled, autocorrelated series float64[n > TERMS]."""
+    n = len(values)
+    mean = float(values.mean())
+    x = values - mean
+    j, t = np.arange(1, TERMS + 1)[:, None], np.arange(n) + 0.5
+    projected = math.sqrt(2 / n) * (np.cos(np.pi * j * t / n) @ x)
+    of_mean = float(projected @ projected) / TERMS / n
+    spread = float(x @ x) / (n - 1)
+    of_mean = max(of_mean, spread / n)  # a series that swings about its mean is not believed to be worth more than n
+    return mean, of_mean, spread / of_mean if of_mean > 0 else float(n)
+
+
+def difference(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float, float, float, float]:
+    """(effect, low, high, effective n before, effective n after) with a 95 % interval, of two evenly sampled series."""
+    mean_b, var_b, eff_b = mean_and_variance(before)
+    mean_a, var_a, eff_a = mean_and_variance(after)
+    var = var_a + var_b
+    effect = mean_a - mean_b
+    if var == 0:
+        return effect, effect, effect, eff_b, eff_a
+    freedom = var**2 / ((var_a**2 + var_b**2) / TERMS)
+    half = t_quantile(0.975, freedom) * math.sqrt(var)
+    return effect, effect - half, effect + half, eff_b, eff_a
+
+
+def measure(limits: Limits, case: Case, history: History, others: Sequence[int]) -> Measured:
+    """Measures a case whose time is over. `others` are the times (ns) of other writes of the guard to the same set-point nearby."""
+    worth = limits.worth
+    assert worth is not None
+    start, at = case.written_at - worth.before, case.written_at
+    settled = at + worth.settle
+    end = settled + worth.after
+    if others:
+        when = format_time(others[0])
+        return not_measured(limits, case, Text(f"another write to {limits.tag} at {when}", f"{limits.tag} 在 {when} 另有写入"))
+    changed = _changed(limits, case, history, (start, at), (settled, end))
+    if changed is not None:
+        return not_measured(limits, case, changed)
+    sides = [_even(*history(worth.tag, a, b), a, b) for a, b in ((start, at), (settled, end))]
+    n = (sides[0][1], sides[1][1])
+    for (series, _, why), name, name_zh in zip(sides, ("before", "after"), ("之前", "之后"), strict=True):
+        if series is None:
+            return not_measured(limits, case, Text(f"{name} the action: {why.en}", f"动作{name_zh}：{why.in_('zh')}"), n)
+    before, after = sides[0][0], sides[1][0]
+    assert before is not None
+    assert after is not None
+    effect, low, high, eff_b, eff_a = difference(before, after)
+    effective = (round(eff_b, 1), round(eff_a, 1))
+    if min(eff_b, eff_a) < LEAST_EFFECTIVE:
+        least = min(effective)
+        return not_measured(
+            limits,
+            case,
+            Text(
+                f"{worth.tag} moves so slowly that a window is worth only {least:g} independent samples ({LEAST_EFFECTIVE:g} needed)",
+                f"{worth.tag} 变化缓慢，窗口仅相当于 {least:g} 个独立样本（至少需要 {LEAST_EFFECTIVE:g} 个）",
+            ),
+            n,
+            effective,
+        )
+    return _priced(worth, _baseline(worth, case), (effect, low, high), n, effective)
+
+
+def not_measured(
+    limits: Limits, case: Case, why: Text, n: tuple[int, int] = (0, 0), effective: tuple[float, float] = (0.0, 0.0)
+) -> Measured:
+    """No number, and why."""
+    worth = limits.worth
+    assert worth is not None
+    text = Text(f"not measured: {why.en}", f"未能度量：{why.in_('zh')}")
+    return Measured(tag=worth.tag, unit=worth.unit, enough=False, text=text, baseline=_baseline(worth, case), n=n, effective=effective)
+
+
+def _baseline(worth: Valuation, case: Case) -> Text:
+    at, minutes = format_time(case.written_at), f"{worth.before / 60e9:g} min"
+    return Text(f"mean of {worth.tag} over the {minutes} before {at}", f"{worth.tag} 在 {at} 之前 {minutes} 的均值")
+
+
+def _priced(
+    worth: Valuation, baseline: Text, found: tuple[float, float, float], n: tuple[int, int], effective: tuple[float, float]
+) -> Measured:
+    effect, low, high = found
+    clear = low > 0 or high < 0
+    span = f"{low:+.4g}..{quantity(high, worth.unit)}"
+    parts = [Text(f"{worth.tag} {effect:+.4g} ({span}, 95 %)", f"{worth.tag} {effect:+.4g}（{span}，95 %）")]
+    if not clear:
+        parts.append(Text("not distinguishable from zero", "与零无显著差异"))
+    money: tuple[float | None, float | None, float | None] = (None, None, None)
+    if worth.price:
+        sign = -worth.price if worth.lower_is_better else worth.price
+        ends = sorted((low * sign, high * sign))
+        money = (effect * sign, ends[0], ends[1])
+        shown = f"{effect * sign:+.4g} {worth.currency}/h ({ends[0]:+.4g}..{ends[1]:+.4g})"
+        parts.append(Text(shown, shown))
+    return Measured(
+        tag=worth.tag,
+        unit=worth.unit,
+        enough=True,
+        text=Text("; ".join(p.en for p in parts), "；".join(p.in_("zh") for p in parts)),
+        baseline=baseline,
+        effect=effect,
+        low=low,
+        high=high,
+        distinguishable=clear,
+        n=n,
+        effective=effective,
+        money=money[0],
+        money_low=money[1],
+        money_high=money[2],
+        currency=worth.currency if worth.price else "",
+    )
+
+
+def _changed(limits: Limits, case: Case, history: History, before: tuple[int, int], after: tuple[int, int]) -> Text | None:
+    """Whether somebody else moved the set-point within a window: then the effect is not the action's alone."""
+    for (start, end), held in ((before, case.old), (after, case.written)):
+        assert held is not None
+        times, values = history(limits.tag, start, end)
+        moved = np.flatnonzero(np.abs(values - held) > limits.tolerance)
+        if len(moved):
+            when, value = format_time(int(times[moved[0]])), quantity(float(values[moved[0]]), limits.unit)
+            return Text(f"{limits.tag} was at {value} at {when}", f"{limits.tag} 在 {when} 为 {value}")
+    return None
+
+
+def _even(times: NDArray[np.int64], values: NDArray[np.float64], start: int, end: int) -> tuple[NDArray[np.float64] | None, int, Text]:
+    """(samples on an even grid, number of samples, why there are none): each grid point takes the last sample before it."""
+    n = len(times)
+    if n < LEAST:
+        return None, n, Text(f"{n} good samples, {LEAST} needed", f"仅 {n} 个好样本，至少需要 {LEAST} 个")
+    if not np.isfinite(values).all():
+        return None, n, Text("values that are no numbers", "含无效数值")
+    gap = int(np.diff(np.concatenate([[start], times, [end]])).max())
+    if gap > LARGEST_GAP * (end - start):
+        return None, n, Text(f"no good sample for {gap / 1e9:.0f} s", f"有 {gap / 1e9:.0f} s 没有好样本")
+    grid = np.linspace(times[0], times[-1], n)
+    return values[np.clip(np.searchsorted(times, grid, side="right") - 1, 0, n - 1)], n, Text("")
