@@ -8,10 +8,8 @@ from typing import Any, Final
 
 from ronghe.errors import RongheError
 from ronghe.plant import units
-from ronghe.plant.model import Connection, GuardSpec, Property, Tag
+from ronghe.plant.model import Connection, Property, Tag
 from ronghe.plant.problems import Problems, nearest
-from ronghe.plant.quantity import parse_range, parse_rate
-from ronghe.signals.when import parse_duration
 
 TAGS: Final = "tags.csv"
 DICTIONARY: Final = "dictionary.csv"
@@ -105,11 +103,11 @@ def check_tags(
     for line, t in rows:
         if t.tag in found:
             problems.error(
-                TAGS, line, f"the tag {t.tag!r} was already given in line {lines[t.tag]}", f"标签 {t.tag!r} 已在第 {lines[t.tag]} 行定义"
+                TAGS, line, f"the tag {t.tag!r} was already given in line {lines[t.tag]}", f"测点 {t.tag!r} 已在第 {lines[t.tag]} 行定义"
             )
             continue
         found[t.tag], lines[t.tag] = t, line
-        check_path(TAGS, line, ("tag", "标签"), t.tag, problems)
+        check_path(TAGS, line, ("tag", "测点"), t.tag, problems)
         prop = dictionary.get(t.property)
         if prop is None:
             problems.error(
@@ -132,9 +130,9 @@ def check_tags(
 def _check_scaling(line: int, t: Tag, prop: Property, problems: Problems) -> None:
     if prop.type in ("bool", "text") and (t.unit or t.scale != 1.0 or t.offset != 0.0):
         problems.error(TAGS, line, f"a {prop.type} has neither unit nor scale nor offset", f"{prop.type} 类型没有单位、比例和偏移")
-    elif t.unit and not _is_unit(t.unit):
+    elif t.unit and not is_unit(t.unit):
         _check_unit(TAGS, line, t.unit, problems)
-    elif t.unit and _is_unit(prop.unit):
+    elif t.unit and is_unit(prop.unit):
         try:
             units.factor(t.unit, prop.unit)
         except RongheError as e:
@@ -174,75 +172,13 @@ def _check_source(
         problems.error(TAGS, line, f"address {t.address[:80]!r}: {wrong.en}", f"地址 {t.address[:80]!r}：{wrong.in_('zh')}")
 
 
-def check_guard(g: GuardSpec, tags: dict[str, Tag], dictionary: dict[str, Property], line: Callable[..., int], problems: Problems) -> None:
-    """A guard's target can be written, its limits have the target's kind of unit. Its conditions are the affair of `ronghe.guard`."""
-
-    def say(key: str, en: str, zh: str, meant: str = "") -> None:
-        problems.error(PLANT, line("guards", g.tag, key), f"{key}: {en}", f"{key}：{zh}", meant)
-
-    for key in ("fresh", "hold"):
-        _check_duration(getattr(g, key), line("guards", g.tag, key), key, problems)
-    if g.worth is not None:
-        for key in ("before", "settle", "after"):
-            _check_duration(getattr(g.worth, key), line("guards", g.tag, "worth", key), key, problems)
-        if g.worth.tag not in tags:
-            at = line("guards", g.tag, "worth", "tag")
-            problems.error(
-                PLANT, at, f"worth: no tag {g.worth.tag[:80]!r}", f"worth：没有标签 {g.worth.tag[:80]!r}", nearest(g.worth.tag, tags)
-            )
-    tag = tags.get(g.tag)
-    if tag is None:
-        problems.error(
-            PLANT, line("guards", g.tag), f"guards: no tag {g.tag[:80]!r}", f"guards：没有标签 {g.tag[:80]!r}", nearest(g.tag, tags)
-        )
-        return
-    prop = dictionary.get(tag.property)
-    at = line("guards", g.tag)
-    if not tag.writable:
-        problems.error(
-            PLANT,
-            at,
-            f"{g.tag} is not writable in tags.csv, so a guard has nothing to let through",
-            f"{g.tag} 在 tags.csv 中不可写（writable），守护无从放行",
-        )
-    elif not tag.connection:
-        problems.error(PLANT, at, f"{g.tag} has no connection, so it cannot be written", f"{g.tag} 没有连接，无法写入")
-    if prop is None:
-        return
-    if prop.type == "text":
-        problems.error(PLANT, at, f"{g.tag} is a text: the guard writes numbers only", f"{g.tag} 为文本：守护只写数值")
-        return
-    if not _is_unit(prop.unit):  # told with the dictionary; no envelope could fit it
-        return
-    try:
-        low, high, unit = parse_range(g.envelope)
-        gain, offset = units.factor(unit, prop.unit)
-        low, high = low * gain + offset, high * gain + offset
-        if (prop.low is not None and low < prop.low) or (prop.high is not None and high > prop.high):
-            text = f"{'-∞' if prop.low is None else f'{prop.low:g}'}..{'∞' if prop.high is None else f'{prop.high:g}'} {prop.unit}".strip()
-            say("envelope", f"goes beyond the range of {prop.property}, {text}", f"超出 {prop.property} 的量程 {text}")
-    except RongheError as e:
-        problems.raised(PLANT, line("guards", g.tag, "envelope"), e, "envelope")
-    if g.rate:
-        try:
-            units.factor(parse_rate(g.rate)[1], prop.unit)
-        except RongheError as e:
-            problems.raised(PLANT, line("guards", g.tag, "rate"), e, "rate")
-
-
-def _is_unit(unit: str) -> bool:
+def is_unit(unit: str) -> bool:
+    """Whether a unit is UCUM."""
     try:
         units.parse(unit)
     except RongheError:
         return False
     return True
-
-
-def _check_duration(text: str, line: int, key: str, problems: Problems) -> None:
-    try:
-        parse_duration(text)
-    except RongheError as e:
-        problems.raised(PLANT, line, e, key)
 
 
 def check_equipment(name: str, equipment: str, line: int, tags: dict[str, Tag], problems: Problems) -> None:
@@ -253,7 +189,7 @@ def check_equipment(name: str, equipment: str, line: int, tags: dict[str, Tag], 
             PLANT,
             line,
             f"equipment: no tag lies below {equipment[:80]!r}",
-            f"equipment：{equipment[:80]!r} 之下没有标签",
+            f"equipment：{equipment[:80]!r} 之下没有测点",
             nearest(equipment, known),
         )
 
@@ -263,4 +199,4 @@ def check_use(connections: dict[str, Connection], tags: dict[str, Tag], line: Ca
     used = {t.connection for t in tags.values()}
     for name in connections:
         if name not in used:
-            problems.warn(PLANT, line("connections", name), f"no tag uses the connection {name!r}", f"没有标签使用连接 {name!r}")
+            problems.warn(PLANT, line("connections", name), f"no tag uses the connection {name!r}", f"没有测点使用连接 {name!r}")

@@ -18,6 +18,7 @@ from ronghe.errors import PlantError, Problem, RongheError
 from ronghe.plant import checks
 from ronghe.plant.checks import DICTIONARY, PLANT, TAGS
 from ronghe.plant.fields import read_fields
+from ronghe.plant.limits import GuardCheck
 from ronghe.plant.locate import Lines
 from ronghe.plant.model import AppSpec, Connection, GuardSpec, Plant, Property, Tag
 from ronghe.plant.options import Find, OptionReader
@@ -94,9 +95,12 @@ def examine(
         guards=reader.guards(tags, dictionary),
     )
     if check_guard is not None and not problems.errors(TAGS, DICTIONARY):
+        told = {p.line for p in problems.found if p.file == PLANT}
         for guard in plant.guards.values():
             for key, e in check_guard(guard, plant):
-                problems.raised(PLANT, document.lines.of("guards", guard.tag, key), e, key)
+                line = document.lines.of("guards", guard.tag, key)
+                if line not in told:
+                    problems.raised(PLANT, line, e, key)
     return (None if problems.errors() else plant), problems.sorted()
 
 
@@ -165,8 +169,6 @@ class _Reader:
         if "plant" not in self.tables:
             self.problems.error(PLANT, 1, "the table [plant] is missing", "缺少 [plant] 表")
         table = self._table("plant")
-        if isinstance(table.get("name"), str):
-            table = {**table, "name": {"en": table["name"]}}
         if "plant" not in self.tables:
             return "", Text("")
         head = read_fields(_Head, table, file=PLANT, line=partial(self.lines.of, "plant"), problems=self.problems)
@@ -222,7 +224,7 @@ class _Reader:
             guard = read_fields(GuardSpec, table, file=PLANT, line=line, problems=self.problems, given={"tag": tag})
             if guard is not None:
                 found[tag] = guard
-                checks.check_guard(guard, tags, dictionary, self.lines.of, self.problems)
+                GuardCheck(guard, tags, dictionary, self.lines.of, self.problems).all()
         return found
 
     def _options(self) -> OptionReader:
@@ -243,7 +245,7 @@ class _Reader:
                     PLANT, self.lines.of(group, name), f"{name[:80]} must be a table: {example}", f"{name[:80]} 应为表：{example}"
                 )
             elif path and "/" not in name and any(isinstance(v, dict) and k != "worth" for k, v in table.items()):
-                what = f'write the tag in quotes: [{group}."line1/pump1/speed"]', f'标签请加引号：[{group}."line1/pump1/speed"]'
+                what = f'write the tag in quotes: [{group}."line1/pump1/speed"]', f'测点请加引号：[{group}."line1/pump1/speed"]'
                 self.problems.error(PLANT, self.lines.of(group, name), *what)
             else:
                 if not path:

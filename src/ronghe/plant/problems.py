@@ -17,6 +17,7 @@ class Problems:
     """Problems in the order found."""
 
     found: list[Problem] = field(default_factory=list)
+    _told: dict[str, int] = field(default_factory=dict)
 
     def error(self, file: str, line: int, en: str, zh: str, meant: str = "") -> None:
         """Something that keeps the folder from being used."""
@@ -33,8 +34,10 @@ class Problems:
 
     def add(self, problem: Problem) -> None:
         """Keeps one, up to a limit for each file."""
-        if problem not in self.found and sum(p.file == problem.file for p in self.found) < _MOST:
+        told = self._told.get(problem.file, 0)
+        if told < _MOST and problem not in self.found:
             self.found.append(problem)
+            self._told[problem.file] = told + 1
 
     def errors(self, *files: str) -> bool:
         """Whether anything (in these files) is an error."""
