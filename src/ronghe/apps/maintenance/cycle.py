@@ -1,0 +1,52 @@
+"""The load cycle of a machine that repeats itself: found by autocorrelation. A window of whole cycles cancels their shape."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_STRONG = 0.6  # autocorrelation at the cycle's length, and of what it must fall below on the way there
+_DIP = 0.2
+
+
+def load_cycle(rows: NDArray[np.float64], *, shortest: int = 4) -> int:
+    """Rows in the smallest whole number of cycles that is not under `shortest`; 0 where nothing repeats. rows: float64[n, k], NaN allowed.
+
+    At least four cycles must have been seen. The property that repeats best decides.
+    """
+    n = len(rows)
+    best, cycle = _STRONG, 0
+    for j in range(rows.shape[1]):
+        column = rows[:, j]
+        good = np.isfinite(column)
+        if good.sum() < n / 2:
+            continue
+        column = np.where(good, column, column[good].mean())
+        found, strength = _period(column)
+        if strength > best:
+            best, cycle = strength, found
+    return 0 if cycle == 0 else cycle * -(-shortest // cycle)
+
+
+def _period(column: NDArray[np.float64]) -> tuple[int, float]:
+    """(rows of a period, autocorrelation there); (0, 0.0) where there is none."""
+    n = len(column)
+    line = np.linspace(-1.0, 1.0, n)
+    x = column - column.mean()
+    x = x - line * (x @ line) / (line @ line)
+    energy = float(x @ x)
+    if energy <= 1e-12 * max(float(column @ column), 1e-300):
+        return 0, 0.0
+    spectrum = np.fft.rfft(x, 2 * n)
+    longest = n // 4
+    correlation = np.fft.irfft(spectrum * spectrum.conj())[: longest + 2] / energy * n / (n - np.arange(longest + 2))
+    dips = np.flatnonzero(correlation < _DIP)
+    if not len(dips) or dips[0] > longest:
+        return 0, 0.0
+    inside = correlation[dips[0] : longest + 2]
+    peaks = np.flatnonzero((inside[1:-1] >= inside[:-2]) & (inside[1:-1] >= inside[2:])) + 1
+    top = inside[peaks].max(initial=0.0)
+    if top <= 0:
+        return 0, 0.0
+    first = peaks[inside[peaks] >= 0.9 * top][0]  # of a cycle and its multiples, the cycle
+    return int(dips[0] + first), float(inside[first])

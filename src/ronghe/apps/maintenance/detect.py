@@ -1,0 +1,310 @@
+"""State detection (ISO 13374): learns normal operation, says when the equipment leaves it, names the cause, advises.
+
+Rows → moving windows → score (`normal`, `scorer`) → excursion (`excursion`) → cause (`cause`) → finding, and by a rule advice (`advising`).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ronghe.apps.contract import App, Finding, Page, Priority, Result, Wants
+from ronghe.apps.maintenance import wording
+from ronghe.apps.maintenance.advising import Adviser, resolve
+from ronghe.apps.maintenance.cause import Cause, Departures, Measured, explain
+from ronghe.apps.maintenance.excursion import Excursion
+from ronghe.apps.maintenance.normal import Normal, learn
+from ronghe.apps.maintenance.packing import match, pack, unpack
+from ronghe.apps.maintenance.rowfile import RowFile
+from ronghe.apps.maintenance.scorer import Scorer
+from ronghe.apps.maintenance.sensors import Fault, SensorWatch
+from ronghe.apps.maintenance.settings import Options
+from ronghe.errors import AppError, ModelError
+from ronghe.guard.advice import Advice
+from ronghe.models import load, save
+from ronghe.plant import Plant
+from ronghe.signals import Window
+from ronghe.signals import quality as q
+from ronghe.signals.when import parse_duration
+from ronghe.text import Text
+
+log = logging.getLogger(__name__)
+
+_NEWS = 1.5  # a standing finding is told again when its score has changed by this factor
+
+
+class Detect(App):
+    """One equipment watched. Signals: `score` (1 is the limit), `judged` (1, or 0 where a row is out of scope), `learned` (0..1)."""
+
+    uses: ClassVar[str] = "maintenance.detect"
+    Options: ClassVar[type[Options]] = Options
+    pages: ClassVar[tuple[Page, ...]] = (Page(slug="state", title=Text("State detection", "状态检测")),)
+
+    def __init__(
+        self, name: str, plant: Plant, equipment: str, options: Any, state: Path, *, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        super().__init__(name, plant, equipment, options if options is not None else Options(), state)
+        o: Options = self.options
+        self._clock = clock
+        self._every = parse_duration(o.every)
+        if self._every <= 0:
+            raise AppError(Text("every must be longer than nothing", "every 必须大于零"), where=f"apps.{name}.every")
+        self.columns = _columns(plant, equipment, o, name)
+        self._adviser = Adviser(name, plant, equipment, o.advise)
+        self._running = resolve(plant, equipment, o.running.tag, f"apps.{name}.running") if o.running else ""
+        judged = [c.tag for c in self.columns]
+        self._k = len(judged)
+        self._tags = tuple(dict.fromkeys([*judged, *self._adviser.set_points, *([self._running] if self._running else [])]))
+        self._set_points = [(t, self._tags.index(t)) for t in dict.fromkeys(self._adviser.set_points)]
+        self._settling = 0  # rows after a start still to wait out
+        self._cause: Cause | None = None
+        self._told = 0.0  # score of the finding as last told
+        self._blind = False
+        self._excursion = Excursion(self._rows(o.hold), self._rows(o.release))
+        self._rows_to_learn = max(self._rows(o.learn), 1)
+        self._learning: RowFile | None = None
+        self.model = ""
+        if not self._known_model():
+            self._learning = RowFile(state, judged, self._every / 1e9)
+
+    def _rows(self, duration: str) -> int:
+        return -(-parse_duration(duration) // self._every)
+
+    # --- contract ---------------------------------------------------------------------------------------------------------------
+
+    def wants(self) -> Wants:
+        """Its measured tags, the set-points it may advise on, and the tag that says whether the equipment runs."""
+        return Wants(tags=self._tags, every=self._every / 1e9)
+
+    def step(self, window: Window) -> Result:
+        """New rows in, findings and advice out."""
+        findings: list[Finding] = []
+        advice: list[Advice] = []
+        signals: dict[str, float] = {}
+        for i in range(len(window)):
+            row = window.value[i, : self._k]
+            if not self._in_scope(window, i):
+                signals = {"judged": 0.0}
+            elif self._learning is not None:
+                signals = self._learn_row(int(window.time[i]), row)
+            else:
+                signals = self._judge_row(window, i, row, findings, advice)
+        return Result(findings=tuple(findings), advice=tuple(advice), signals=signals)
+
+    def feedback(self, advice: str, outcome: str) -> None:
+        """Told what became of an advice: paces the next one."""
+        self._adviser.feedback(advice, outcome)
+
+    def close(self) -> None:
+        """Nothing is lost: rows being learned from are on disk already."""
+        if self._learning is not None:
+            self._learning.close()
+
+    # --- scope ------------------------------------------------------------------------------------------------------------------
+
+    def _in_scope(self, window: Window, i: int) -> bool:
+        """Whether the equipment runs and has settled; where nothing says, it does."""
+        rule = self.options.running
+        if rule is None:
+            return True
+        value = window.value[i, self._tags.index(self._running)]
+        runs = not math.isnan(value) and (rule.above is None or value > rule.above) and (rule.below is None or value < rule.below)
+        if not runs:
+            self._settling = self._rows(rule.settle)
+            if self._learning is None:
+                self._scorer.reset()
+            return False
+        self._settling -= 1
+        return self._settling < 0
+
+    # --- learning ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _package(self) -> Path:
+        return self.state / "normal.model"
+
+    def _known_model(self) -> bool:
+        """Takes up a given or an earlier learned model; says whether there is one."""
+        given = self.options.model
+        path = Path(self.plant.folder) / given if given else self._package
+        if not given and not path.exists():
+            return False
+        try:
+            package = load(path)
+            normal = unpack(package, str(path))
+            order = match(package, self.columns, str(path))
+        except ModelError as e:
+            if given:
+                raise
+            log.warning("app %s learns anew: %s", self.name, e)
+            return False
+        if not given and order != list(range(len(self.columns))):
+            log.info("app %s learns anew: its tags have changed", self.name)
+            return False
+        self._take_up(normal, order, package.hash)
+        return True
+
+    def _take_up(self, normal: Normal, order: list[int], model: str) -> None:
+        """Judges from now on by this model, whose inputs are the columns in `order`."""
+        self._inputs = np.array(order, np.intp)
+        self.columns = [self.columns[j] for j in order]
+        self._scorer = Scorer(normal)
+        self._departures = Departures(len(self.columns))
+        self._sensors = SensorWatch(normal.run, max(self._rows(self.options.silent), 1))
+        self.model = model
+
+    def _learn_row(self, at: int, row: NDArray[np.float64]) -> dict[str, float]:
+        """Keeps a row of normal operation; fits when there are enough."""
+        assert self._learning is not None
+        if 2 * int(np.isnan(row).sum()) <= len(row):
+            self._learning.append(at, row)
+        if self._learning.rows >= self._rows_to_learn:
+            self._fit()
+            return {"learned": 1.0, "judged": 0.0}
+        return {"learned": self._learning.rows / self._rows_to_learn, "judged": 0.0}
+
+    def _fit(self) -> None:
+        assert self._learning is not None
+        times, rows = self._learning.read()
+        accuracy = self._accuracy()
+        try:
+            normal = learn(rows, window=self.options.window, false_alarm=self.options.false_alarm, accuracy=accuracy)
+        except AppError:
+            self._rows_to_learn = 2 * len(rows)  # too few, or nothing moved yet: the runner says why, and it goes on learning
+            raise
+        package = pack(normal, self.columns, rows, name=self.name, created=self._clock(), time=times, every=self._every / 1e9)
+        model = save(self._package, package)
+        self._learning.close(delete=True)
+        self._learning = None
+        self._take_up(normal, list(range(len(self.columns))), model)
+        for row in rows[-normal.window :]:
+            self._scorer.step(row)
+
+    def _accuracy(self) -> NDArray[np.float64]:
+        """Uncertainty of each instrument, from the range in the dictionary; 0 where it gives none."""
+        ranges = [self.plant.dictionary[c.prop] for c in self.columns]
+        spans = [p.high - p.low if p.high is not None and p.low is not None else 0.0 for p in ranges]
+        return self.options.accuracy * np.array(spans)
+
+    # --- judging ----------------------------------------------------------------------------------------------------------------
+
+    def _judge_row(
+        self, window: Window, i: int, row: NDArray[np.float64], findings: list[Finding], advice: list[Advice]
+    ) -> dict[str, float]:
+        at = int(window.time[i])
+        row = row[self._inputs]
+        for j, fault in self._sensors.step(row):
+            findings.append(self._sensor(j, fault, window, i))
+        score = self._scorer.step(row)
+        self._say_blind(at, findings)
+        if math.isnan(score):
+            return {"judged": 0.0}
+        self._departures.step(self._scorer.z)
+        active = self._excursion.step(score)
+        if active:
+            self._out(at, score, window.value[i], findings, advice)
+        elif self._cause is not None:
+            findings.append(self._end(at, self._cause))
+        return {"score": score, "judged": 1.0}
+
+    def _out(self, at: int, score: float, values: NDArray[np.float64], findings: list[Finding], advice: list[Advice]) -> None:
+        """The equipment is away from normal: tell it when it is news, and see whether there is something to advise."""
+        news = not self._told / _NEWS < score < self._told * _NEWS
+        named, key = (None, "") if self._cause is None else (self._cause.column, self._cause.key)
+        if not news and not self._adviser.due(key, at):
+            return
+        cause, evidence, followers = explain(self._scorer, self._departures, self.columns, named)
+        if self._cause is not None and cause.key != self._cause.key:  # the same property, now on the other side
+            findings.append(self._end(at, self._cause))
+            news = True
+        self._cause = cause
+        text = wording.departed(cause, followers, self.equipment)
+        set_points = {tag: float(values[j]) for tag, j in self._set_points}
+        if news:
+            self._told = score
+            findings.append(
+                Finding(
+                    key=cause.key,
+                    app=self.name,
+                    equipment=self.equipment,
+                    time=at,
+                    active=True,
+                    priority=self.options.priority,
+                    text=text,
+                    action=self._adviser.action(cause, set_points) or wording.look_into(cause),
+                    score=score,
+                    evidence=evidence,
+                    model=self.model,
+                )
+            )
+        advice.extend(self._adviser.advise(cause, cause.key, evidence, text, at, set_points, self.model))
+
+    def _end(self, at: int, cause: Cause) -> Finding:
+        self._adviser.ended(cause.key)
+        self._cause, self._told = None, 0.0
+        return self._condition(cause.key, at, False, self.options.priority, wording.back_to_normal(cause.name, self.equipment))
+
+    def _sensor(self, j: int, fault: Fault | None, window: Window, i: int) -> Finding:
+        """A sensor that gives nothing, or always the same."""
+        c, seconds = self.columns[j], self._every / 1e9
+        if fault == "stuck":
+            usual = float(self._scorer.normal.run[j]) * seconds
+            text = wording.stuck(c.name, c.tag, float(self._sensors.same[j]) * seconds, usual)
+        else:
+            code = int(window.quality[i, self._tags.index(c.tag)])
+            text = wording.no_value(c.name, c.tag, float(self._sensors.empty[j]) * seconds, q.reason(code))
+        return self._condition(f"{c.tag}_sensor", int(window.time[i]), fault is not None, "low", text)
+
+    def _say_blind(self, at: int, findings: list[Finding]) -> None:
+        """Too many values missing to judge by, for as long as a dead sensor takes; or no longer."""
+        judged = self._scorer.normal.judged
+        missing = int((self._sensors.empty[judged] >= max(self._rows(self.options.silent), 1)).sum())
+        blind = 2 * missing > int(judged.sum())
+        if blind != self._blind:
+            self._blind = blind
+            text = wording.not_judged(self.equipment, missing, int(judged.sum()))
+            findings.append(self._condition(f"{self.equipment or self.name}/not_judged", at, blind, "low", text))
+
+    def _condition(self, key: str, at: int, active: bool, priority: Priority, text: Text) -> Finding:
+        return Finding(
+            key=key, app=self.name, equipment=self.equipment, time=at, active=active, priority=priority, text=text, model=self.model
+        )
+
+
+def _columns(plant: Plant, equipment: str, options: Options, name: str) -> list[Measured]:
+    """The tags to judge: measured numbers under the equipment, as the options say. Raises AppError when none is left."""
+    chosen = []
+    for tag in plant.tags_under(equipment):
+        prop = plant.property_of(tag.tag)
+        below = tag.tag.removeprefix(f"{equipment}/")
+        names = (tag.tag, below, prop.property)
+        if prop.type not in ("float", "int") or (tag.writable and not options.tags):
+            continue
+        if options.tags and not any(fnmatchcase(n, p) for n in names for p in options.tags):
+            continue
+        if not any(fnmatchcase(n, p) for n in names for p in options.exclude):
+            chosen.append((tag, prop))
+    if not chosen:
+        raise AppError(
+            Text(f"no measured numbers under {equipment!r}", f"{equipment!r} 下没有可用的数值测点"),
+            where=f"apps.{name}",
+            todo=Text("check `equipment`, `tags` and `exclude`", "请检查 equipment、tags 与 exclude"),
+        )
+    shared = [p.property for _, p in chosen]
+    return [Measured(t.tag, p.property, _name(p.name(), t.tag, shared.count(p.property) > 1), p.unit) for t, p in chosen]
+
+
+def _name(name: Text, tag: str, ambiguous: bool) -> Text:
+    """The property's name; with the tag's own where several tags have the property."""
+    if not ambiguous:
+        return name
+    last = tag.rpartition("/")[2]
+    return Text(f"{name.en} ({last})", f"{name.in_('zh')}（{last}）")

@@ -1,0 +1,187 @@
+"""Normal operation as learned: the level of every property, how properties move together, and how far each may stray.
+
+Window means of all properties are modelled as one Gaussian whose covariance is principal components plus what each property does alone
+(window PCA in factor form). The model is Φ, the inverse covariance: with it the combined index of T² and Q is φ = dᵀΦd (Yue & Qin, Ind.
+Eng. Chem. Res. 40, 2001), the part of φ that one property explains is RBC_i = (Φd)_i² / Φ_ii (reconstruction-based contribution, Alcala
+& Qin, Automatica 45, 2009), and a missing property is the one that makes φ least. RBC does not smear: for a fault of one property that
+property has the largest contribution, whatever its size.
+
+The score is the largest √RBC over its limit: a generalised likelihood ratio for "one property left normal", sharper than φ itself, in
+which one property's departure drowns among the noise of all others.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ronghe.apps.maintenance.cycle import load_cycle
+from ronghe.errors import AppError
+from ronghe.text import Text
+
+Floats = NDArray[np.float64]
+
+WINDOW: Final = 20  # rows in a window where there is no load cycle
+FALSE_ALARM: Final = 3e-4  # chance that an independent window of normal operation is over the limit
+SHRINK: Final = 0.6  # correlations are shrunk this far to none: few independent windows estimate k²/2 of them badly
+WIDEST: Final = 10.0  # most that the tolerance of a property is widened for having been seen too short
+COMPONENTS: Final = 64  # most principal components kept: 10,000 properties stay cheap
+_FEWEST: Final = 5  # windows to learn from
+_ENOUGH: Final = 4000  # window means that go into the covariance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Normal:
+    """What was learned. Arrays are over k properties; deviations are d = (window mean − center) / scale.
+
+    center, scale  float64[k]     level, and spread of single rows; scale 0: never moved, not judged
+    unique         float64[k]     diagonal part of Φ
+    shared         float64[k, r]  Φ = diag(unique) − shared·sharedᵀ
+    run            int64[k]       longest run of rows with one same value that was seen
+    low, high      float64[k]     range of single rows
+    window         int            rows in a window
+    limit          float          limit of √RBC
+    """
+
+    center: Floats
+    scale: Floats
+    unique: Floats
+    shared: Floats
+    run: NDArray[np.int64]
+    low: Floats
+    high: Floats
+    window: int
+    limit: float
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Mask of the properties that have a normal level."""
+        return self.unique > 0
+
+    def diagonal(self) -> Floats:
+        """Φ_ii."""
+        diagonal: Floats = self.unique - np.einsum("ij,ij->i", self.shared, self.shared)
+        return diagonal
+
+    def block(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
+        """Φ for some rows and columns."""
+        out = -self.shared[rows] @ self.shared[columns].T
+        out[rows[:, None] == columns[None, :]] += self.unique[rows][np.isin(rows, columns)]
+        return out
+
+    def times(self, d: Floats) -> Floats:
+        """Φd."""
+        out: Floats = self.unique * d - self.shared @ (d @ self.shared)
+        return out
+
+
+def learn(rows: Floats, *, window: int = 0, false_alarm: float = FALSE_ALARM, accuracy: Floats | None = None) -> Normal:
+    """Learns from rows float64[n, k] of normal operation, NaN where there is no value.
+
+    `window` 0: the load cycle if there is one, else `WINDOW` rows. `accuracy` float64[k]: uncertainty of each instrument (one standard
+    deviation, in the property's unit); what it cannot tell apart is no deviation. Raises AppError for too few rows or nothing that moves.
+    """
+    n, k = rows.shape
+    window = window or load_cycle(rows, shortest=WINDOW) or WINDOW
+    if n < _FEWEST * window:
+        raise AppError(
+            Text(f"{n} rows are too few to learn from", f"只有 {n} 行，不足以学习"),
+            todo=Text(f"give at least {_FEWEST * window} rows of normal operation", f"请提供至少 {_FEWEST * window} 行正常运行数据"),
+        )
+    seen = np.isfinite(rows).mean(0) >= 0.5
+    filled = np.where(np.isfinite(rows), rows, np.nan)
+    filled[:, ~seen] = 0.0
+    center = np.nanmean(filled, 0)
+    filled = np.where(np.isnan(filled), center, filled)
+    low, high, scale = filled.min(0), filled.max(0), filled.std(0)
+    scale = np.where(seen & (scale > 1e-9 * np.abs(center)), scale, 0.0)
+    floor = np.zeros(k) if accuracy is None else np.where(seen, accuracy, 0.0)
+    scale = np.where((scale == 0) & (floor > 0), floor, scale)
+    if not (scale > 0).any():
+        raise AppError(
+            Text("nothing moves in these rows: there is nothing to learn", "这些数据没有任何变化，无从学习"),
+            todo=Text("give rows recorded while the equipment was running", "请提供设备运行时的数据"),
+        )
+    z = np.divide(filled - center, scale, out=np.zeros_like(filled), where=scale > 0)
+    means = _moving_mean(z, window)
+    limit = _t_quantile(false_alarm / k / 2, n / window - 1)
+    widen = _widening(z, window, false_alarm / k / 2, limit)
+    floor = np.divide(floor, scale, out=np.zeros(k), where=scale > 0)
+    unique, shared = _precision(means - means.mean(0), widen, floor)
+    moving = scale > 0
+    unique, shared = np.where(moving, unique, 0.0), np.where(moving[:, None], shared, 0.0)
+    return Normal(center + scale * means.mean(0), scale, unique, shared, _longest_runs(filled), low, high, window, limit)
+
+
+def _moving_mean(z: Floats, window: int) -> Floats:
+    """Means of every full window."""
+    total = np.cumsum(np.vstack([np.zeros((1, z.shape[1])), z]), 0)
+    means: Floats = (total[window:] - total[:-window]) / window
+    return means
+
+
+def _widening(z: Floats, window: int, p: float, limit: float) -> Floats:
+    """How much wider the tolerance of each property must be for having been seen too short, 1..`WIDEST`.
+
+    A property with inertia (a temperature) gives few independent samples in the time of learning: N = (n/l)·(1−ρ)/(1+ρ) with ρ its
+    autocorrelation at lag l (Bayley & Hammersley 1946), here the least over lags of one row and half a window. A spread estimated from N
+    samples has Student's t with N − 1 degrees of freedom, whose tail is the wider the fewer they are.
+    """
+    n = len(z)
+    independent = np.full(z.shape[1], n / window)
+    for lag in {1, max(window // 2, 1)}:
+        half_step = ((z[lag:] - z[:-lag]) ** 2).mean(0) / 2  # von Neumann's ratio = 1 − ρ, as z has variance 1
+        ratio = np.minimum(half_step, 1.0)
+        independent = np.minimum(independent, n / lag * half_step / (2 - ratio))
+    wide = np.array([_t_quantile(p, max(float(d), 0.3)) for d in independent - 1])
+    return np.clip(wide / limit, 1.0, WIDEST)
+
+
+def _precision(means: Floats, widen: Floats, floor: Floats) -> tuple[Floats, Floats]:
+    """Φ = diag(unique) − shared·sharedᵀ of the covariance (1−`SHRINK`)·C + `SHRINK`·diag(C), widened, plus the floor (Woodbury)."""
+    if len(means) > _ENOUGH:
+        means = means[:: -(-len(means) // _ENOUGH)]
+    means = means * widen
+    variance = means.var(0)
+    scaled = means * math.sqrt((1 - SHRINK) / len(means))
+    left, singular, right = np.linalg.svd(scaled, full_matrices=False) if min(means.shape) <= 512 else _few_components(scaled)
+    del left
+    keep = singular > 1e-6 * singular[0] if len(singular) and singular[0] > 0 else np.zeros(len(singular), bool)
+    keep[COMPONENTS:] = False
+    loadings = right[keep].T * singular[keep]
+    alone = SHRINK * variance + floor**2 + np.maximum((1 - SHRINK) * variance - np.einsum("ij,ij->i", loadings, loadings), 0.0)
+    alone = np.maximum(alone, 1e-12)
+    weighted = loadings / alone[:, None]
+    inner = np.linalg.inv(np.eye(loadings.shape[1]) + loadings.T @ weighted)
+    return 1 / alone, weighted @ np.linalg.cholesky(inner)
+
+
+def _few_components(scaled: Floats) -> tuple[Floats, Floats, Floats]:
+    """The leading components of a large matrix, from the smaller of its two Gram matrices."""
+    n, k = scaled.shape
+    values, vectors = np.linalg.eigh(scaled @ scaled.T if n < k else scaled.T @ scaled)
+    values, vectors = values[::-1][:COMPONENTS], vectors[:, ::-1][:, :COMPONENTS]
+    singular = np.sqrt(np.maximum(values, 1e-300))
+    right = (scaled.T @ vectors / singular).T if n < k else vectors.T
+    return vectors, singular, right
+
+
+def _longest_runs(rows: Floats) -> NDArray[np.int64]:
+    """Per column, the longest run of one same value."""
+    longest = np.ones(rows.shape[1], np.int64)
+    for j in range(rows.shape[1]):
+        changes = np.flatnonzero(np.diff(rows[:, j]) != 0)
+        edges = np.concatenate([[-1], changes, [len(rows) - 1]])
+        longest[j] = int(np.diff(edges).max())
+    return longest
+
+
+def _t_quantile(p: float, freedom: float) -> float:
+    """Upper p-quantile of Student's t, by Wallace's approximation (Biometrika 46, 1959): within 2 % for 3 degrees of freedom or more."""
+    z = -NormalDist().inv_cdf(p) * (8 * freedom + 3) / (8 * freedom + 1)
+    return math.sqrt(freedom * math.expm1(min(z * z / freedom, 700.0)))

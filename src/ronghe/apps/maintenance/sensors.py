@@ -1,0 +1,47 @@
+"""Tells a dead or stuck sensor from a process that has changed: the one is said as such, and never judged as the other."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Fault = Literal["dead", "stuck"]
+
+_LONGER = 10  # times the longest run of one same value that was seen while learning
+
+
+class SensorWatch:
+    """Counts, per column, rows without a value and rows with one same value."""
+
+    def __init__(self, run: NDArray[np.int64], silent: int) -> None:
+        """`run` int64[k]: longest run of one value seen in normal operation. `silent`: rows without a value until a sensor is dead."""
+        self.faults: dict[int, Fault] = {}
+        self.empty = np.zeros(len(run), np.int64)
+        self.same = np.zeros(len(run), np.int64)
+        self._silent = silent
+        self._stuck_after = np.maximum(_LONGER * run, silent)
+        self._last = np.full(len(run), np.nan)
+
+    def step(self, row: Floats) -> list[tuple[int, Fault | None]]:
+        """One row float64[k]; gives the columns whose fault has begun (with its kind) or ended (None)."""
+        missing = np.isnan(row)
+        self.same += 1
+        self.same[(row != self._last) & ~missing] = 0
+        self.empty += 1
+        self.empty[~missing] = 0
+        self._last = np.where(missing, self._last, row)
+        dead, stuck = self.empty >= self._silent, self.same >= self._stuck_after
+        if not self.faults and not dead.any() and not stuck.any():
+            return []
+        return self._changes(dead, stuck & ~dead)
+
+    def _changes(self, dead: NDArray[np.bool_], stuck: NDArray[np.bool_]) -> list[tuple[int, Fault | None]]:
+        now: dict[int, Fault] = dict.fromkeys(np.flatnonzero(stuck).tolist(), "stuck")
+        now |= dict.fromkeys(np.flatnonzero(dead).tolist(), "dead")
+        changes: list[tuple[int, Fault | None]] = [(j, None) for j, fault in self.faults.items() if now.get(j) != fault]
+        changes += [(j, fault) for j, fault in now.items() if self.faults.get(j) != fault]
+        self.faults = now
+        return changes
