@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
-from tests.guard.station import SPEED, Station
+import msgspec
+import pytest
+from tests.guard.station import HEAT, PRESSURE, SPEED, S, Station, failed
+
+from ronghe.errors import GuardError, LedgerError
+from ronghe.guard import Case, Entry, Expected, Guard, Ledger
+from ronghe.signals import quality as q
 
 Make = Callable[..., Station]
 
@@ -16,3 +24,437 @@ async def test_auto_writes_and_believes_only_what_is_read_back(station: Make) ->
     assert (case.old, case.written) == (1000.0, 1040.0)
     await s.run(1)
     assert s.guard.case(case.id).state == "done"
+
+
+async def test_a_device_that_says_good_and_does_nothing_is_not_believed(station: Make) -> None:
+    s = station()
+    s.obeys = False
+    case = await s.submit(1040.0)
+    await s.run(9)
+    assert s.guard.case(case.id).state == "writing"
+    await s.run(2)
+    case = s.guard.case(case.id)
+    assert case.state == "failed"
+    assert "1000" in case.history[-1].text.en
+    assert len(s.writes) == 1
+
+
+@pytest.mark.parametrize(("answer", "state"), [(q.BAD_NOT_WRITABLE, "failed"), (q.BAD_TIMEOUT, "writing"), (OSError("cut"), "writing")])
+async def test_a_no_is_a_failure_at_once_and_a_time_out_is_looked_after(station: Make, answer: int | Exception, state: str) -> None:
+    s = station()
+    s.answer = answer
+    case = await s.submit(1040.0)
+    assert case.state == state
+    if state == "writing":
+        s.values[SPEED] = 1040.0  # it was written after all
+        await s.run(1)
+        assert s.guard.case(case.id).state == "done"
+
+
+async def test_no_value_to_read_back_ends_in_a_plain_word(station: Make) -> None:
+    s = station()
+    case = await s.submit(1040.0)
+    s.hear(q.BAD_NO_COMMUNICATION)
+    s.now += 11 * S
+    await s.guard.tick()
+    case = s.guard.case(case.id)
+    assert case.state == "failed"
+    assert "look at the machine" in case.history[-1].text.en
+
+
+async def test_advise_only_shows(station: Make) -> None:
+    s = station(mode="advise")
+    case = await s.submit(1040.0, expires=s.now + 5 * S)
+    assert (case.state, s.writes) == ("advised", [])
+    with pytest.raises(GuardError, match="not waiting"):
+        await s.guard.approve(case.id, "li")
+    await s.run(5)
+    assert s.guard.case(case.id).state == "expired"
+
+
+async def test_one_approval_writes_after_all_checks_were_made_again(station: Make) -> None:
+    s = station(mode="approve", interlock=f"{PRESSURE} < 8 bar")
+    first = await s.submit(1040.0)
+    assert (first.state, first.needs, s.writes) == ("waiting", 1, [])
+    s.values[PRESSURE] = 9.0
+    await s.run(1)
+    first = await s.guard.approve(first.id, "li")
+    assert (first.state, failed(first), s.writes) == ("refused", ["interlock"], [])
+    s.values[PRESSURE] = 7.0
+    await s.run(1)
+    second = await s.submit(1040.0)
+    second = await s.guard.approve(second.id, "li")
+    assert (second.state, s.writes) == ("writing", [(SPEED, 1040.0)])
+    with pytest.raises(GuardError, match="not waiting"):
+        await s.guard.approve(second.id, "wang")
+
+
+async def test_two_approvals_need_two_people(station: Make) -> None:
+    s = station(mode="approve", approvals=2)
+    case = await s.submit(1040.0)
+    case = await s.guard.approve(case.id, "li")
+    assert (case.state, case.approvals, s.writes) == ("waiting", ("li",), [])
+    with pytest.raises(GuardError, match="approved already"):
+        await s.guard.approve(case.id, "li")
+    with pytest.raises(GuardError, match="name"):
+        await s.guard.approve(case.id, " ")
+    case = await s.guard.approve(case.id, "wang")
+    assert (case.state, s.writes) == ("writing", [(SPEED, 1040.0)])
+
+
+async def test_a_person_says_no(station: Make) -> None:
+    s = station(mode="approve")
+    case = await s.submit(1040.0)
+    case = await s.guard.reject(case.id, "li", "the pump is being serviced")
+    assert (case.state, case.history[-1].who) == ("rejected", "li")
+    with pytest.raises(GuardError, match="not waiting"):
+        await s.guard.approve(case.id, "li")
+    with pytest.raises(GuardError, match="no case"):
+        await s.guard.reject("A99", "li", "")
+
+
+async def test_too_late_an_approval_writes_nothing(station: Make) -> None:
+    s = station(mode="approve")
+    case = await s.submit(1040.0, expires=s.now + 60 * S)
+    s.now += 60 * S
+    assert (await s.guard.approve(case.id, "li")).state == "expired"
+    assert s.writes == []
+
+
+async def test_the_same_advice_twice_is_one_case(station: Make) -> None:
+    s = station()
+    advice = s.advice(1040.0)
+    first, second = await asyncio.gather(s.guard.submit(advice), s.guard.submit(advice))
+    assert first.id == second.id
+    assert len(s.writes) == 1
+
+
+async def test_of_many_at_once_one_is_written(station: Make) -> None:
+    s = station()
+    reached = asyncio.Event()
+
+    async def slow() -> None:
+        reached.set()
+        await asyncio.sleep(0.01)
+
+    s.before_write = slow
+    cases = await asyncio.gather(*(s.submit(1000.0 + n) for n in range(1, 20)))
+    assert reached.is_set()
+    assert [c.state for c in cases].count("writing") == 1
+    assert {tuple(failed(c)) for c in cases if c.state == "refused"} == {("duplicate",)}
+    assert len(s.writes) == 1
+
+
+async def test_an_effect_that_is_seen_closes_the_case(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    case = await s.submit(1040.0)
+    await s.run(1)
+    assert s.guard.case(case.id).state == "watching"
+    s.values[HEAT] = 57.9
+    await s.run(2)
+    assert s.guard.case(case.id).state == "watching", "two samples may be noise"
+    await s.run(1)
+    case = s.guard.case(case.id)
+    assert (case.state, case.effect is not None and case.effect.seen) == ("done", True)
+    await s.run(60)
+    assert s.writes == [(SPEED, 1040.0)]
+
+
+async def test_an_effect_that_stays_away_is_rolled_back(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    case = await s.submit(1040.0)
+    await s.run(60)
+    assert s.writes == [(SPEED, 1040.0)]
+    await s.run(3)
+    case = s.guard.case(case.id)
+    assert (case.state, s.writes) == ("rolled_back", [(SPEED, 1040.0), (SPEED, 1000.0)])
+    assert case.effect is not None
+    assert not case.effect.seen
+    assert "60" in case.effect.text.en
+
+
+async def test_more_than_was_promised_is_not_what_was_promised(station: Make) -> None:
+    s = station()
+    case = await s.submit(1040.0, expected=Expected(tag=HEAT, low=-5, high=-1, within=30, unit="K"))
+    s.values[HEAT] = 40.0
+    await s.run(33)
+    assert s.guard.case(case.id).state == "rolled_back"
+
+
+async def test_a_sensor_that_dies_while_it_is_watched_has_shown_nothing(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    case = await s.submit(1040.0)
+    await s.run(1)
+    for _ in range(62):
+        s.now += S
+        s.hear()
+        s.hear_one(HEAT, 20.0, q.BAD_SENSOR_FAILURE)
+        await s.guard.tick()
+    assert s.guard.case(case.id).state == "rolled_back"
+
+
+async def test_what_a_person_changed_since_is_left_to_the_person(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    case = await s.submit(1040.0)
+    await s.run(1)
+    s.values[SPEED] = 900.0
+    await s.run(62)
+    case = s.guard.case(case.id)
+    assert (case.state, len(s.writes)) == ("failed", 1)
+    assert "somebody changed it" in case.history[-1].text.en
+
+
+async def test_a_rollback_waits_for_the_set_point_to_be_known(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    case = await s.submit(1040.0)
+    await s.run(1)
+    for _ in range(100):
+        s.now += S
+        s.hear(q.BAD_NO_COMMUNICATION)
+        await s.guard.tick()
+    assert (s.guard.case(case.id).state, len(s.writes)) == ("watching", 1)
+    await s.run(2)
+    assert (s.guard.case(case.id).state, s.writes[-1]) == ("rolled_back", (SPEED, 1000.0))
+
+
+async def test_a_device_that_does_not_take_the_old_value_back_is_told_three_times(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    case = await s.submit(1040.0)
+    await s.run(1)
+    s.obeys = False
+    await s.run(120)
+    case = s.guard.case(case.id)
+    assert (case.state, s.writes[1:]) == ("failed", [(SPEED, 1000.0)] * 3)
+    assert "3 times" in case.history[-1].text.en
+
+
+async def test_killed_nothing_is_written_not_even_back(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    running = await s.submit(1040.0)
+    await s.run(1)
+    s.guard.kill("li", "smoke in the pump room")
+    assert "smoke" in s.guard.killed
+    await s.run(70)
+    assert (s.guard.case(running.id).state, len(s.writes)) == ("failed", 1)
+    case = await s.submit(1050.0)
+    assert failed(case) == ["stop"]
+    assert "li: smoke in the pump room" in case.history[0].text.en
+    s.guard.release("wang", "it was steam")
+    assert (await s.submit(1060.0)).state == "writing"
+
+
+async def test_killed_stays_killed_over_a_restart(station: Make) -> None:
+    s = station()
+    s.guard.kill("li", "smoke")
+    s.restart()
+    s.hear()
+    assert failed(await s.submit(1040.0)) == ["stop"]
+
+
+async def test_a_file_that_anybody_touches_is_the_kill_switch(station: Make) -> None:
+    s = station()
+    (s.folder / "STOP").touch()
+    assert failed(await s.submit(1040.0)) == ["stop"]
+    await s.guard.tick()
+    assert [(e.kind, e.body["who"]) for e in s.ledger.entries() if e.kind in ("guard.kill", "guard.release")] == [("guard.kill", "file")]
+    (s.folder / "STOP").unlink()
+    await s.guard.tick()
+    assert s.ledger.entries()[-1].kind == "guard.release"
+    assert (await s.submit(1050.0)).state == "writing"
+
+
+async def test_a_kill_between_intent_and_write_still_counts(station: Make) -> None:
+    s = station()
+    append = s.ledger.append
+
+    def killing(kind: str, body: Any) -> Entry:
+        if kind == "guard.write":
+            s.guard.kill("li", "now")
+        return append(kind, body)
+
+    s.ledger.append = killing  # type: ignore[method-assign]
+    case = await s.submit(1040.0)
+    assert (case.state, case.written, failed(case), s.writes) == ("refused", None, ["stop"], [])
+
+
+async def test_a_ledger_that_cannot_be_written_means_no_write(station: Make) -> None:
+    s = station()
+    append = s.ledger.append
+
+    def full(kind: str, body: Any) -> Entry:
+        if kind == "guard.write":
+            raise LedgerError("disk full")
+        return append(kind, body)
+
+    s.ledger.append = full  # type: ignore[method-assign]
+    with pytest.raises(LedgerError):
+        await s.submit(1040.0)
+    assert s.writes == []
+    s.ledger.append = append  # type: ignore[method-assign]
+    await s.run(1)
+    assert [c.state for c in s.guard.cases()] == ["failed"]
+    assert (await s.submit(1041.0)).state == "writing"
+
+
+async def test_an_outcome_that_cannot_be_recorded_is_found_out_later(station: Make) -> None:
+    s = station()
+    append = s.ledger.append
+
+    def full(kind: str, body: Any) -> Entry:
+        if kind == "guard.answer":
+            raise LedgerError("disk full")
+        return append(kind, body)
+
+    s.ledger.append = full  # type: ignore[method-assign]
+    with pytest.raises(LedgerError):
+        await s.submit(1040.0)
+    s.ledger.append = append  # type: ignore[method-assign]
+    await s.run(1)
+    assert [c.state for c in s.guard.cases()] == ["done"]
+    assert len(s.writes) == 1
+
+
+# --- kill -9: what a new process makes of the ledger alone ---------------------------------------------------------------------------
+
+
+async def test_killed_before_the_write_was_sent(station: Make) -> None:
+    s = station()
+
+    async def die() -> None:
+        raise asyncio.CancelledError
+
+    s.before_write, s.obeys = die, False
+    with pytest.raises(asyncio.CancelledError):
+        await s.submit(1040.0)
+    s.writes.clear()
+    s.before_write = None
+    s.restart()
+    (case,) = s.guard.cases()
+    assert (case.state, case.written, case.old) == ("writing", 1040.0, 1000.0)
+    await s.run(70)
+    assert s.guard.case(case.id).state == "failed"
+    assert s.writes == [], "an advice is never written twice"
+
+
+async def test_killed_before_the_answer_was_recorded(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+
+    async def die() -> None:
+        s.values[SPEED] = 1040.0
+        raise asyncio.CancelledError
+
+    s.before_write = die
+    with pytest.raises(asyncio.CancelledError):
+        await s.submit(1040.0)
+    s.before_write = None
+    s.restart()
+    await s.run(1)
+    (case,) = s.guard.cases()
+    assert case.state == "watching"
+    await s.run(62)
+    assert (s.guard.case(case.id).state, s.writes) == ("rolled_back", [(SPEED, 1040.0), (SPEED, 1000.0)])
+
+
+async def test_killed_while_watching_and_back_after_the_time_is_over(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    case = await s.submit(1040.0)
+    await s.run(10)
+    s.now += 3600 * S
+    s.restart()
+    await s.run(50)
+    assert s.guard.case(case.id).state == "watching", "the connections get time to come up"
+    await s.run(3)
+    assert s.guard.case(case.id).state == "rolled_back"
+    assert s.writes == [(SPEED, 1040.0), (SPEED, 1000.0)]
+
+
+async def test_killed_between_rollback_and_its_answer(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    case = await s.submit(1040.0)
+    await s.run(60)
+
+    async def die() -> None:
+        s.values[SPEED] = 1000.0
+        raise asyncio.CancelledError
+
+    s.before_write = die
+    await s.run(1)
+    assert s.guard.case(case.id).state == "watching"
+    s.before_write = None
+    s.restart()
+    await s.run(1)
+    assert (s.guard.case(case.id).state, len(s.writes)) == ("rolled_back", 2)
+
+
+async def test_an_approval_survives_and_still_needs_the_second(station: Make) -> None:
+    s = station(mode="approve", approvals=2)
+    case = await s.submit(1040.0)
+    await s.guard.approve(case.id, "li")
+    before = s.guard.cases()
+    s.restart()
+    s.hear()
+    assert s.guard.cases() == before
+    with pytest.raises(GuardError, match="approved already"):
+        await s.guard.approve(case.id, "li")
+    assert (await s.guard.approve(case.id, "wang")).state == "writing"
+
+
+async def test_an_advice_of_before_the_restart_is_not_taken_again(station: Make) -> None:
+    s = station()
+    advice = s.advice(1040.0)
+    first = await s.guard.submit(advice)
+    await s.run(1)
+    s.restart()
+    s.hear()
+    assert (await s.guard.submit(advice)).id == first.id
+    assert len(s.writes) == 1
+
+
+async def test_the_rate_remembers_over_a_restart(station: Make) -> None:
+    s = station(rate="50 1/min per 1 min")
+    await s.submit(1040.0)
+    await s.run(1)
+    s.restart()
+    s.hear()
+    assert failed(await s.submit(1060.0)) == ["rate"]
+    assert (await s.submit(1050.0)).state == "writing"
+
+
+async def test_a_guard_that_was_removed_since_rolls_nothing_back(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    case = await s.submit(1040.0)
+    await s.run(1)
+    plant = msgspec.structs.replace(s.plant, guards={})
+    s.ledger.close()
+    s.ledger = Ledger(s.folder / "ledger", clock=s.clock)
+    s.guard = Guard(plant, s.latest, s.ledger, s.write, clock=s.clock, folder=s.folder)
+    await s.run(70)
+    assert (s.guard.case(case.id).state, len(s.writes)) == ("failed", 1)
+
+
+async def test_version_grows_with_every_change_and_newest_comes_first(station: Make) -> None:
+    s = station(mode="approve")
+    seen = [s.guard.version]
+    a = await s.submit(1040.0)
+    seen.append(s.guard.version)
+    await s.guard.reject(a.id, "li", "no")
+    seen.append(s.guard.version)
+    s.guard.kill("li", "x")
+    seen.append(s.guard.version)
+    assert seen == sorted(set(seen))
+    await s.submit(1050.0)
+    assert [c.id for c in s.guard.cases()] == ["A2", "A1"]
+
+
+async def test_a_case_is_json(station: Make) -> None:
+    s = station(mode="approve")
+    case = await s.submit(1040.0)
+    assert msgspec.json.decode(msgspec.json.encode(case), type=Case) == case
+
+
+async def test_an_advice_of_the_wrong_shape_is_an_error_and_no_case(station: Make) -> None:
+    s = station()
+    for wrong in (s.advice("fast"), s.advice(1040.0, id=""), None, s.advice(1040.0, expires="never")):  # type: ignore[arg-type]
+        with pytest.raises(GuardError):
+            await s.guard.submit(wrong)  # type: ignore[arg-type]
+    assert s.guard.cases() == []
