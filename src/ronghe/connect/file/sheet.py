@@ -1,0 +1,212 @@
+"""A CSV file as text: its encoding, its separator, where its header is, and its lines in blocks."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import pyarrow as pa
+from pyarrow import csv as pacsv
+
+from ronghe.errors import BadFrame, Unreachable
+from ronghe.text import Text
+
+_HEAD: Final = 1 << 18  # bytes looked at to find encoding and separator
+_FIRST: Final = 1 << 16  # characters of the first block: samples soon
+_BLOCK: Final = 1 << 20  # of the others
+_LONGEST: Final = 1 << 24  # characters a line may have
+_SEPARATORS: Final = (",", ";", "\t", "|")
+_BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_NUMBER: Final = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
+
+Skipped = Callable[[int, Text], None]
+"""Told of each row that cannot be used: its line, and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """How to read one CSV file. `columns` are unique; data begin after line `header` (the first line is 1)."""
+
+    path: Path
+    encoding: str
+    separator: str
+    columns: tuple[str, ...]
+    header: int
+
+
+def look(path: Path) -> Sheet:
+    """Finds out how a CSV file is written. Raises Unreachable when it cannot be opened, BadFrame when it is no table."""
+    with _Reading(path), _open(path) as file:
+        head = file.read(_HEAD)
+    encoding = _encoding(head)
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(head, len(head) < _HEAD)
+    lines = text.splitlines()
+    if len(head) == _HEAD:
+        lines = lines[:-1]
+    separator, header = _table(lines)
+    if header < 0:
+        raise BadFrame(
+            Text("no table: no line with column names and a line of data below it", "不是表格：找不到列名行及其下的数据行"),
+            where=str(path),
+            todo=Text("save it as CSV with a first line of column names", "请另存为首行是列名的 CSV"),
+        )
+    return Sheet(path, encoding, separator, _unique(_cells(lines[header], separator)), header + 1)
+
+
+def blocks(sheet: Sheet, columns: list[str], skipped: Skipped) -> Iterator[tuple[pa.Table, Callable[[int], int]]]:
+    """The data in order, as tables of text columns, each with a function from row to line. Rows with too few or too many cells are told and
+    left out. Raises Unreachable, BadFrame."""
+    for first, text in _lines(sheet):
+        rejected: list[tuple[int, int]] = []
+
+        def reject(row: pacsv.InvalidRow, to: list[tuple[int, int]] = rejected) -> str:
+            to.append((row.number, row.actual_columns))
+            return "skip"
+
+        data = text.encode("utf-8", "replace")
+        try:
+            table = pacsv.read_csv(
+                pa.BufferReader(data),
+                read_options=pacsv.ReadOptions(column_names=list(sheet.columns), use_threads=False, block_size=len(data) + 1),
+                parse_options=pacsv.ParseOptions(delimiter=sheet.separator, invalid_row_handler=reject),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=dict.fromkeys(sheet.columns, pa.string()), include_columns=columns, strings_can_be_null=False
+                ),
+            )
+        except pa.ArrowInvalid as e:
+            raise BadFrame(Text(f"not CSV: {e}", f"不是 CSV：{e}"), where=f"{sheet.path}:{first}", todo=_SAVE_AGAIN) from e
+        whole = [i for i, line in enumerate(text.split("\n")) if line]
+        bad = [number - 1 for number, _ in rejected]
+        for number, (row, cells) in zip(bad, rejected, strict=True):
+            del row
+            line = first + (whole[number] if number < len(whole) else number)
+            skipped(line, Text(f"{cells} cells, {len(sheet.columns)} columns", f"有 {cells} 个单元格，应为 {len(sheet.columns)} 列"))
+        yield table, _line_finder(first, whole, set(bad))
+
+
+_SAVE_AGAIN: Final = Text("open it in a spreadsheet and save it again as CSV", "请用电子表格软件打开并重新另存为 CSV")
+
+
+def _line_finder(first: int, whole: list[int], bad: set[int]) -> Callable[[int], int]:
+    def line(row: int) -> int:
+        good = [at for i, at in enumerate(whole) if i not in bad]
+        return first + (good[row] if row < len(good) else row)
+
+    return line
+
+
+def _lines(sheet: Sheet) -> Iterator[tuple[int, str]]:
+    """(line number, text of whole lines), without the header and what stands above it."""
+    with _Reading(sheet.path), _open(sheet.path) as raw:
+        text = codecs.getreader(sheet.encoding)(raw, "replace")
+        number, rest, size = 1, "", _FIRST
+        while True:
+            more = text.read(size)
+            size = _BLOCK
+            block = (rest + more).replace("\r\n", "\n")
+            if more and block.endswith("\r"):
+                block, held = block[:-1], "\r"
+            else:
+                held = ""
+            block = block.replace("\r", "\n")
+            cut = len(block) if not more else block.rfind("\n") + 1
+            block, rest = block[:cut], block[cut:] + held
+            if len(rest) > _LONGEST:
+                raise BadFrame(Text("a line without end", "有一行过长"), where=f"{sheet.path}:{number}", todo=_SAVE_AGAIN)
+            count = block.count("\n")
+            while block and number <= sheet.header:
+                _, _, block = block.partition("\n")
+                number, count = number + 1, count - 1
+            if block.strip("\n"):
+                yield number, block
+            number += count
+            if not more:
+                return
+
+
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+class _Reading:
+    """Turns what reading a file may raise into the tree of errors."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (gzip.BadGzipFile, EOFError, zlib.error)):
+            what = Text(f"a damaged .gz file: {error}", f".gz 文件已损坏：{error}")
+            raise BadFrame(what, where=str(self._path), todo=Text("copy it again", "请重新复制该文件")) from error
+        if isinstance(error, OSError):
+            why = error.strerror or str(error)
+            raise Unreachable(
+                Text(f"the file cannot be read: {why}", f"无法读取文件：{why}"),
+                where=str(self._path),
+                todo=Text("check path and rights", "请检查路径和权限"),
+            ) from error
+
+
+def _encoding(head: bytes) -> str:
+    for bom, name in _BOMS:
+        if head.startswith(bom):
+            return name
+    for name in ("utf-8", "gb18030"):
+        try:
+            codecs.getincrementaldecoder(name)().decode(head, len(head) < _HEAD)
+        except UnicodeDecodeError:
+            continue
+        return name
+    return "utf-8"
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    try:
+        return [c.strip() for c in next(csv.reader([line], delimiter=separator), [])]
+    except csv.Error:
+        return []
+
+
+def _table(lines: list[str]) -> tuple[str, int]:
+    """(separator, index of the header line): the separator that cuts most lines into one number of cells; -1 where there is no table."""
+    some = [(i, line) for i, line in enumerate(lines[:200]) if line.strip()]
+    best: tuple[int, int, str, int] = (0, 0, ",", -1)
+    for separator in _SEPARATORS:
+        counts = [(i, len(_cells(line, separator))) for i, line in some]
+        common = Counter(n for _, n in counts if n > 1).most_common(1)
+        if not common:
+            continue
+        width, times = common[0]
+        header = next(i for i, n in counts if n == width)
+        if times > 1 and (times, width) > best[:2] and _names(_cells(lines[header], separator)):
+            best = (times, width, separator, header)
+    return best[2], best[3]
+
+
+def _names(cells: list[str]) -> bool:
+    """Whether cells can be column names: most of them are no numbers."""
+    return 2 * sum(bool(_NUMBER.fullmatch(c)) for c in cells) <= len(cells)
+
+
+def _unique(names: list[str]) -> tuple[str, ...]:
+    """Column names, made to differ: nameless ones get their place."""
+    seen: Counter[str] = Counter()
+    out: list[str] = []
+    for i, name in enumerate(names):
+        name = name or f"column{i + 1}"
+        seen[name] += 1
+        while seen[name] > 1 and f"{name}_{seen[name]}" in seen:
+            seen[name] += 1
+        out.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+        seen[out[-1]] += 0
+    return tuple(out)
