@@ -80,7 +80,7 @@ class Acquisition:
             raise _first(e) from e
 
     async def _subscribe(self, every: float) -> _Subscription:
-        interval = self._session.options.publishing or min(max(every, _FASTEST), _SLOWEST)
+        interval = self._session.options.publishing or min(max(every / 4, _FASTEST), _SLOWEST)
         request = ua.CreateSubscriptionRequest()
         p = request.Parameters
         p.RequestedPublishingInterval = interval * 1e3

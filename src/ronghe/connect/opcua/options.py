@@ -38,7 +38,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Meta(description='folder of trusted server certificates (DER or PEM), or "first-use": trust what is met first, refuse a change'),
     ] = ""
     sessions: Annotated[int, Meta(ge=0, le=32, description="parallel sessions the tags are spread over; 0: one for each 20,000 tags")] = 0
-    publishing: Annotated[float, Meta(ge=0, description="publishing interval in s; 0: as the tags' sampling interval, at most 1 s")] = 0.0
+    publishing: Annotated[
+        float, Meta(ge=0, description="publishing interval in s; 0: a quarter of the tags' sampling interval, 1 s at most")
+    ] = 0.0
     queue: Annotated[int, Meta(ge=0, description="samples a tag that the server keeps between publications; 0: as needed, 10 at least")] = 0
     timeout: Annotated[float, Meta(gt=0, description="s, for an answer of the server")] = 10.0
     backfill: Annotated[float, Meta(ge=0, description="s, longest gap that is fetched from the server's history after a loss; 0: none")] = (
