@@ -13,7 +13,7 @@ from ronghe.text import Text
 
 _NUMBER: Final = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3})?"
 _QUANTITY: Final = re.compile(rf"({_NUMBER})(?:\s*(\S.*))?", re.ASCII)
-_RANGE: Final = re.compile(rf"({_NUMBER})\s*\.\.\s*({_NUMBER})(?:\s*(\S.*))?", re.ASCII)
+_RANGE: Final = re.compile(rf"({_NUMBER})\s*\.\.(?!\.)\s*({_NUMBER})(?:\s*(\S.*))?", re.ASCII)
 _SPACED: Final = re.compile(rf"({_NUMBER})\s*(?:-|–|—|~|～|…|至|到|to|\.\.\.)\s*({_NUMBER})(?:\s*(\S.*))?")
 
 

@@ -26,6 +26,7 @@ _SYMBOL: Final = re.compile(r"10[*^]|(?:\[[^\[\]\s]*\]|[A-Za-z%'\"_])+")
 _EXPONENT: Final = re.compile(r"[+-]?\d{1,2}(?!\d)")
 _NUMBER: Final = re.compile(r"\d{1,9}(?!\d)")
 _ANNOTATION: Final = re.compile(r"\{[^{}]*\}")
+_DECIMAL: Final = re.compile(r"(?<![\w*^\]])\d+\.\d")  # "1.5" is 1 times 5 by the grammar, and never meant so
 _DEEPEST: Final = 8  # brackets within brackets
 _LONGEST: Final = 80  # characters
 
@@ -141,7 +142,7 @@ class _Reader:
     def whole(self) -> Unit:
         if not self.code:
             return Unit((), Fraction(1))
-        if len(self.code) > _LONGEST:
+        if len(self.code) > _LONGEST or _DECIMAL.search(_ANNOTATION.sub("", self.code)):
             raise _NotUcum
         alone = _atom(self.code) if _SYMBOL.fullmatch(self.code) else None
         if alone is not None:  # only a unit that stands alone has an offset
@@ -174,6 +175,7 @@ class _Reader:
             if self.peek() != ")":
                 raise _NotUcum
             self.at, self.depth = self.at + 1, self.depth - 1
+            self.take(_ANNOTATION)
             return inner
         annotation = self.take(_ANNOTATION)
         if annotation is not None:
@@ -236,8 +238,8 @@ def _rare(symbol: str) -> Unit | None:
         "[substance]": "mol",
     }
     powers = {names.get(base, base): round(n) for base, n in quantity.dimensionality.items()}
-    zero = (quantity * 0).to_base_units().magnitude
-    return Unit(_dimension(powers), Fraction(float(quantity.to_base_units().magnitude)) - Fraction(float(zero)), Fraction(float(zero)))
+    zero, one = (Fraction(float(_registry().Quantity(n, quantity.units).to_base_units().magnitude)) for n in (0, 1))
+    return Unit(_dimension(powers), (one - zero) * Fraction(float(quantity.magnitude)), zero)
 
 
 def _pint(symbol: str) -> Any:
