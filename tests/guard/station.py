@@ -24,7 +24,7 @@ SPEED, PRESSURE, LEVEL, TRIP, HEAT, POWER, VALVE = (
 
 def make_plant(**guard: Any) -> Plant:
     """The pump station; `guard` are fields of the guard of its speed set-point."""
-    spec = {"mode": "auto", "envelope": "600..1450 1/min", "fresh": "10s", **guard}
+    spec = GuardSpec(**{"tag": SPEED, "mode": "auto", "envelope": "600..1450 1/min", "fresh": "10s", **guard})
     units = {
         "speed": "1/min",
         "pressure": "bar",
@@ -52,7 +52,7 @@ def make_plant(**guard: Any) -> Plant:
         dictionary=dictionary,
         tags={t.tag: t for t in tags},
         connections={"plc": Connection(name="plc", driver="none")},
-        guards={SPEED: GuardSpec(tag=SPEED, **spec)},
+        guards={spec.tag: spec},
     )
 
 

@@ -220,7 +220,8 @@ class Ledger:
             for n, line in enumerate(file, 1):
                 if not line.endswith(b"\n"):
                     return  # a write in progress
-                entry = _check(line, n, prev)
+                entry = _parse(line, n)
+                entry = entry if isinstance(entry, Text) else _follows(entry, n, prev)
                 if isinstance(entry, Text):
                     raise LedgerError(
                         entry, where=f"{path / FILE}:{n}", todo=Text("run `ronghe ledger verify`", "运行 `ronghe ledger verify`")
@@ -248,12 +249,13 @@ def _survey(path: Path, known: str | None = None) -> _Survey:
     found = _Survey(offsets=array("q", [0]), problems=[problem] if problem else [])
     with open(path / FILE, "rb") as file:
         for n, line in enumerate(file, 1):
-            entry = _check(line, n, found.head)
+            entry = _parse(line, n)
+            if isinstance(entry, Text) and n > head_seq and not file.read(1):
+                found.torn = len(line)  # the last line, and never acknowledged
+                break
+            entry = entry if isinstance(entry, Text) else _follows(entry, n, found.head)
             if isinstance(entry, Text):
-                if n > head_seq and not file.read(1):
-                    found.torn = len(line)  # the last line, and never acknowledged
-                else:
-                    found.problems.append(entry)
+                found.problems.append(entry)
                 break
             found.offsets.append(found.offsets[-1] + len(line))
             found.head = entry.hash
@@ -267,17 +269,21 @@ def _survey(path: Path, known: str | None = None) -> _Survey:
     return found
 
 
-def _check(line: bytes, seq: int, prev: str) -> Entry | Text:
-    """The entry in a line, or what is wrong with it."""
+def _parse(line: bytes, seq: int) -> Entry | Text:
+    """The entry in a line whose hash fits, or what is wrong with it."""
     if line[-_END - 1 : -66 - 1] != _MARK or line[-3:] != b'"}\n':
         return Text(f"line {seq} is not an entry: it was changed or cut", f"第 {seq} 行不是有效条目：被改动或截断")
     stated = line[-67:-3]
     if hashlib.sha256(line[: -_END - 1] + b"}").hexdigest().encode() != stated:
         return Text(f"line {seq} was changed: its hash does not fit", f"第 {seq} 行被改动：哈希不符")
     try:
-        entry = _DECODER.decode(line)
+        return _DECODER.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return Text(f"line {seq} is not an entry", f"第 {seq} 行不是有效条目")
+
+
+def _follows(entry: Entry, seq: int, prev: str) -> Entry | Text:
+    """The entry, or what is wrong with its place in the chain."""
     if entry.prev != prev or entry.seq != seq:
         return Text(
             f"line {seq} does not follow the one before (it says it is entry {entry.seq}): lines were removed, inserted or moved",
