@@ -1,7 +1,11 @@
-"""What belongs to a store right now: one small file, replaced as a whole, that makes every change of segments atomic."""
+"""What belongs to a store right now: one small file, replaced as a whole, that makes every change of segments atomic.
+
+`manifest` is one line: CRC-32 of the rest in hexadecimal, a space, and JSON.
+"""
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -26,11 +30,16 @@ class Manifest(msgspec.Struct, frozen=True):
 
 def load(folder: Path) -> Manifest:
     """The manifest of a folder; an empty one where there is none yet. Raises HistorianError when it is damaged or of another version."""
-    path = folder / "manifest.json"
+    path = folder / "manifest"
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        crc, _, body = path.read_bytes().partition(b" ")
     except FileNotFoundError:
         return Manifest()
+    try:
+        # Without the check, damage could pass for an older store, whose newer segments would then be removed as left over.
+        if b"%08x" % zlib.crc32(body) != crc:
+            raise msgspec.DecodeError("wrong checksum")
+        found = msgspec.json.decode(body, type=Manifest)
     except msgspec.MsgspecError as e:
         raise HistorianError(
             Text(f"the manifest is damaged: {e}", f"清单文件已损坏：{e}"),
@@ -50,4 +59,5 @@ def load(folder: Path) -> Manifest:
 
 def save(folder: Path, manifest: Manifest) -> None:
     """Replaces it, durably. Raises OSError."""
-    disk.replace(folder / "manifest.json", msgspec.json.encode(manifest))
+    body = msgspec.json.encode(manifest)
+    disk.replace(folder / "manifest", b"%08x %s" % (zlib.crc32(body), body))

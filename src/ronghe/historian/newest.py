@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -75,15 +76,19 @@ class Newest:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
             writer.write_table(table)
-        disk.replace(path, sink.getvalue())
+        data = sink.getvalue().to_pybytes()
+        disk.replace(path, b"%08x" % zlib.crc32(data) + data)
 
     def load(self, path: Path) -> bool:
         """From a file; False when it is missing or damaged (it can be made again from the segments)."""
         try:
-            table = pa.ipc.open_file(pa.py_buffer(path.read_bytes())).read_all()
+            data = path.read_bytes()
+            if b"%08x" % zlib.crc32(data[8:]) != data[:8]:
+                return False
+            table = pa.ipc.open_file(pa.py_buffer(data[8:])).read_all()
             tag, time, value, quality = (table.column(n).to_numpy() for n in ("tag", "time", "value", "quality"))
             text = table.column("text").combine_chunks()
-        except (FileNotFoundError, pa.ArrowException, KeyError):
+        except FileNotFoundError:
             return False
         if len(tag):
             self.update(Block(tag, time, value, quality, None if text.null_count == len(text) else text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -78,33 +78,28 @@ class Upkeep:
     def wait_for_backlog(self) -> None:
         """Returns when not too many heads wait to be sealed. Raises what keeps them from it."""
         with self._change:
-            while len(self._store.sources.heads) > BACKLOG:
-                if self._failure:
-                    raise self._failure
-                self._wake()
-                self._change.wait()
+            self._wait_while(lambda: len(self._store.sources.heads) > BACKLOG)
 
     def seal_all(self) -> None:
         """Returns when every head but the last is sealed. Raises what keeps them from it."""
         with self._change:
             waiting = set(self._store.sources.heads[:-1])
-            failures = self._failures
-            while waiting & set(self._store.sources.heads):
-                self._wake()
-                self._change.wait()
-                if self._failures > failures and self._failure:
-                    raise self._failure
+            self._wait_while(lambda: bool(waiting & set(self._store.sources.heads)))
 
     def compact_all(self) -> None:
         """Returns when nothing is left to merge. Raises what keeps it from it."""
         with self._change:
             self._compact = True
-            failures = self._failures
-            while self._compact:
-                self._wake()
-                self._change.wait()
-                if self._failures > failures and self._failure:
-                    raise self._failure
+            self._wait_while(lambda: self._compact)
+
+    def _wait_while(self, unfinished: Callable[[], bool]) -> None:
+        """Waits for the thread. Raises when an attempt begun after the call fails: a disk that was full may have room by now."""
+        failures = self._failures
+        while unfinished():
+            self._wake()
+            self._change.wait()
+            if self._failures > failures and self._failure:
+                raise self._failure
 
     def stop(self) -> None:
         """Ends the thread after the piece of work it is at."""
