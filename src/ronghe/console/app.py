@@ -1,0 +1,57 @@
+"""The application: every handler, one guard before them, one shape of error behind them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.config.compression import CompressionConfig
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+import ronghe
+from ronghe.console import access, alarms, cases, factory, failures, live, page, people, record, session, state, trend
+from ronghe.console.desk import Desk
+from ronghe.console.headers import HEADERS
+from ronghe.console.throttle import Throttle
+from ronghe.console.users import Users
+from ronghe.edge.node import Node
+
+API = [
+    *session.HANDLERS,
+    *factory.HANDLERS,
+    *live.HANDLERS,
+    *trend.HANDLERS,
+    *alarms.HANDLERS,
+    *cases.HANDLERS,
+    *record.HANDLERS,
+    *state.HANDLERS,
+    *people.HANDLERS,
+]
+
+
+def create_app(node: Node, users: Users) -> Litestar:
+    """The console of a node as an ASGI application. The node is started and stopped by the caller, in the same event loop."""
+    desk = Desk(node, users, Throttle(node.clock))
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        yield
+        desk.closing.set()
+
+    return Litestar(
+        route_handlers=[*API, page.index, page.asset],
+        guards=[access.check],
+        exception_handlers=failures.HANDLERS,
+        response_headers=HEADERS,
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude=["/api/stream", "^/$", "/assets/"]),
+        openapi_config=OpenAPIConfig(
+            title="Ronghe console", version=ronghe.__version__, path="/api/schema", render_plugins=[JsonRenderPlugin(path="/openapi.json")]
+        ),
+        lifespan=[lifespan],
+        request_max_body_size=100_000,
+        state=State({"desk": desk}),
+        logging_config=None,
+    )

@@ -1,0 +1,92 @@
+"""/api/users: people and their roles, for administrators."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from litestar import delete, get, patch, post
+
+from ronghe.console.desk import Call, desk_of, needs, person
+from ronghe.console.failures import Refused
+from ronghe.console.roles import Role
+from ronghe.console.users import User
+from ronghe.text import Text
+
+RoleWord = Literal["viewer", "operator", "engineer", "administrator"]
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """One person; times in ns since 1970 UTC, `seen` 0 for never; `ready` once a password is set."""
+
+    name: str
+    role: str
+    made: int
+    seen: int
+    ready: bool
+
+
+class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
+    """A name and a role."""
+
+    name: str
+    role: RoleWord
+
+
+class NewRole(msgspec.Struct, frozen=True, kw_only=True):
+    """A role."""
+
+    role: RoleWord
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-time link's fragment, to be put behind the console's address: shown once, stored nowhere."""
+
+    name: str
+    fragment: str
+
+
+def fragment(token: str) -> str:
+    """The fragment of the page that takes a one-time token: after the #, so that it reaches no server log."""
+    return f"#/link/{token}"
+
+
+def _person(user: User) -> Person:
+    return Person(name=user.name, role=user.role.word, made=user.made, seen=user.seen, ready=user.ready)
+
+
+@get("/api/users", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
+def everybody(request: Call) -> list[Person]:
+    """Everybody, by name."""
+    return [_person(u) for u in desk_of(request).users.everyone()]
+
+
+@post("/api/users", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
+def add(request: Call, data: NewPerson) -> Link:
+    """Adds a person; the answer's link lets them set a password."""
+    users = desk_of(request).users
+    users.add(data.name, Role[data.role.upper()])
+    return Link(name=data.name, fragment=fragment(users.link(data.name)))
+
+
+@patch("/api/users/{name:str}", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
+def set_role(request: Call, name: str, data: NewRole) -> Person:
+    """Changes a role and ends the person's sessions."""
+    return _person(desk_of(request).users.set_role(name, Role[data.role.upper()]))
+
+
+@delete("/api/users/{name:str}", opt=needs(Role.ADMINISTRATOR), status_code=204, sync_to_thread=False)
+def remove(request: Call, name: str) -> None:
+    """Removes a person. Nobody removes themselves."""
+    if person(request).name == name:
+        raise Refused(400, Text("nobody can remove themselves", "不能删除自己"), Text("ask another administrator", "请由其他管理员操作"))
+    desk_of(request).users.remove(name)
+
+
+@post("/api/users/{name:str}/link", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
+def make_link(request: Call, name: str) -> Link:
+    """A new one-time link for a person: a forgotten password. Their password holds until it is used."""
+    return Link(name=name, fragment=fragment(desk_of(request).users.link(name)))
+
+
+HANDLERS = [everybody, add, set_role, remove, make_link]

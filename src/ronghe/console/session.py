@@ -1,0 +1,129 @@
+"""/api/me, /api/session, /api/link: signing in and out, and the one-time links."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from litestar import Response, delete, get, post
+
+from ronghe.console.access import COOKIE, session_cookie
+from ronghe.console.desk import Call, desk_of, needs, person
+from ronghe.console.failures import Refused
+from ronghe.console.roles import Role
+from ronghe.console.users import User
+from ronghe.text import Text
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True):
+    """The person who is signed in."""
+
+    name: str
+    role: str
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """Name and password."""
+
+    name: str
+    password: str
+
+
+class Redeem(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-time link used up; `name` is only read for the first administrator."""
+
+    token: str
+    password: str
+    name: str = ""
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-time link's token, in a body and never in an address, so that no log keeps it."""
+
+    token: str
+
+
+class LinkOwner(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose link it is; an empty name: the first administrator's, who picks one."""
+
+    name: str
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One's own password, changed."""
+
+    old: str
+    new: str
+
+
+def _me(user: User) -> Me:
+    return Me(name=user.name, role=user.role.word)
+
+
+@get("/api/me", opt=needs(Role.VIEWER), sync_to_thread=False)
+def me(request: Call) -> Me:
+    """Who is signed in."""
+    return _me(person(request))
+
+
+@post("/api/session", opt=needs(Role.ANYONE), status_code=200)
+async def sign_in(request: Call, data: SignIn) -> Response[Me]:
+    """Signs in: sets the session cookie. 401 when name and password do not fit, 429 after too many tries."""
+    desk = desk_of(request)
+    place = request.client.host if request.client else ""
+    _not_too_often(request, data.name)
+    token = await asyncio.to_thread(desk.users.sign_in, data.name, data.password)
+    if token is None:
+        desk.throttle.failed(place, data.name)
+        raise Refused(401, Text("name and password do not fit", "用户名或密码不正确"), Text("try again", "请重试"))
+    desk.throttle.succeeded(place, data.name)
+    return Response(_me(desk.users.get(data.name)), cookies=[session_cookie(request, token)])
+
+
+@delete("/api/session", opt=needs(Role.ANYONE), status_code=204, sync_to_thread=False)
+def sign_out(request: Call) -> Response[None]:
+    """Signs out; no error when nobody was signed in."""
+    desk_of(request).users.sign_out(request.cookies.get(COOKIE, ""))
+    return Response(None, status_code=204, cookies=[session_cookie(request, "")])
+
+
+@post("/api/link", opt=needs(Role.ANYONE), status_code=200, sync_to_thread=False)
+def look_at_link(request: Call, data: Token) -> LinkOwner:
+    """Whose one-time link it is. 400 when it was used or is too old."""
+    _not_too_often(request, "")
+    return LinkOwner(name=desk_of(request).users.link_for(data.token))
+
+
+@post("/api/link/use", opt=needs(Role.ANYONE), status_code=200)
+async def use_link(request: Call, data: Redeem) -> Response[Me]:
+    """Uses a one-time link: sets the password and signs in."""
+    desk = desk_of(request)
+    _not_too_often(request, "")
+    user = await asyncio.to_thread(desk.users.redeem, data.token, data.name, data.password)
+    return Response(_me(user), cookies=[session_cookie(request, desk.users.open_session(user.name))])
+
+
+@post("/api/me/password", opt=needs(Role.VIEWER), status_code=200)
+async def change_password(request: Call, data: Change) -> Response[Me]:
+    """Changes one's own password; all other sessions end."""
+    desk, user = desk_of(request), person(request)
+    _not_too_often(request, user.name)
+    if await asyncio.to_thread(desk.users.sign_in, user.name, data.old) is None:
+        desk.throttle.failed(request.client.host if request.client else "", user.name)
+        raise Refused(400, Text("the old password is not right", "原密码不正确"))
+    await asyncio.to_thread(desk.users.set_password, user.name, data.new)
+    return Response(_me(user), cookies=[session_cookie(request, desk.users.open_session(user.name))])
+
+
+def _not_too_often(request: Call, name: str) -> None:
+    wait = desk_of(request).throttle.wait(request.client.host if request.client else "", name)
+    if wait:
+        raise Refused(
+            429,
+            Text("too many tries", "尝试次数过多"),
+            Text(f"wait {wait} s", f"请等待 {wait} 秒"),
+            headers={"Retry-After": str(wait)},
+        )
+
+
+HANDLERS = [me, sign_in, sign_out, look_at_link, use_link, change_password]

@@ -1,0 +1,244 @@
+"""People, their passwords, sessions and one-time links, in one SQLite file inside the plant folder.
+
+Nothing in the file opens a door: passwords are kept as argon2id hashes (RFC 9106), session and link tokens (256 random bits) as SHA-256
+hashes. There is no default password: the first administrator comes in through a one-time link. The file is shared with the command line,
+so that a person can be added while the node runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from ronghe.console.roles import Role
+from ronghe.errors import RongheError
+from ronghe.text import Text
+
+HOUR: Final = 3_600_000_000_000  # ns
+LINK_LIFE: Final = 24 * HOUR
+SESSION_IDLE: Final = 12 * HOUR  # one shift
+SESSION_LIFE: Final = 7 * 24 * HOUR
+SHORTEST_PASSWORD: Final = 10  # characters; NIST SP 800-63B asks for 8 and no composition rules
+
+_NAME: Final = re.compile(r"[\w.@-]{1,64}", re.UNICODE)
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS user (name TEXT PRIMARY KEY, role INTEGER NOT NULL, hash TEXT NOT NULL, made INTEGER NOT NULL,
+    seen INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS session (hash TEXT PRIMARY KEY, user TEXT NOT NULL REFERENCES user ON DELETE CASCADE, made INTEGER NOT NULL,
+    used INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS link (hash TEXT PRIMARY KEY, user TEXT NOT NULL, until INTEGER NOT NULL);
+"""
+
+
+class UsersError(RongheError):
+    """A name, password or link that cannot be used."""
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """One person. `seen` is the last sign-in or use, ns since 1970 UTC, 0 for never; `ready` once a password is set."""
+
+    name: str
+    role: Role
+    made: int
+    seen: int
+    ready: bool
+
+
+class Users:
+    """The people of one plant. Safe between threads and between processes; every method returns within milliseconds, except those that
+    take a password (argon2id, tens of milliseconds: call them in a thread)."""
+
+    def __init__(self, path: Path | str, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._hasher = PasswordHasher()  # argon2id, RFC 9106 low-memory profile
+        self._nobody = self._hasher.hash(secrets.token_hex(16))
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        new = not Path(path).exists()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        if new:
+            Path(path).chmod(0o600)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA foreign_keys=ON")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Closes the file. Safe to call twice."""
+        self._db.close()
+
+    # people
+
+    def everyone(self) -> list[User]:
+        """Everybody, by name."""
+        rows = self._run("SELECT name, role, made, seen, hash <> '' FROM user ORDER BY name")
+        return [User(name=n, role=Role(r), made=m, seen=s, ready=bool(y)) for n, r, m, s, y in rows]
+
+    def get(self, name: str) -> User:
+        """One person. Raises UsersError for an unknown name."""
+        for user in self.everyone():
+            if user.name == name:
+                return user
+        raise UsersError(
+            Text(f"nobody is called {name!r}", f"没有名为 {name!r} 的用户"),
+            todo=Text("see `ronghe user list PLANT`", "请查看 `ronghe user list PLANT`"),
+        )
+
+    def add(self, name: str, role: Role) -> User:
+        """A new person, without a password: give them a `link`. Raises UsersError for a name that is taken or not a name."""
+        if not _NAME.fullmatch(name):
+            raise UsersError(
+                Text(f"{name!r} cannot be a user name", f"{name!r} 不能用作用户名"),
+                todo=Text("use 1 to 64 letters, digits, and . _ - @", "请使用 1 至 64 个字母、汉字、数字或 . _ - @"),
+            )
+        if any(u.name == name for u in self.everyone()):
+            raise UsersError(Text(f"{name!r} is taken", f"用户名 {name!r} 已存在"), todo=Text("choose another name", "请换一个用户名"))
+        self._run("INSERT INTO user VALUES (?, ?, '', ?, 0)", name, int(role), self._clock())
+        return self.get(name)
+
+    def set_role(self, name: str, role: Role) -> User:
+        """Changes a role and ends the person's sessions. Raises UsersError for an unknown name and for the last administrator."""
+        user = self.get(name)
+        self._keep_an_administrator(user, role)
+        self._run("UPDATE user SET role = ? WHERE name = ?", int(role), name)
+        self._run("DELETE FROM session WHERE user = ?", name)
+        return self.get(name)
+
+    def remove(self, name: str) -> None:
+        """Removes a person with their sessions and links. Raises UsersError for an unknown name and for the last administrator."""
+        self._keep_an_administrator(self.get(name), None)
+        self._run("DELETE FROM link WHERE user = ?", name)
+        self._run("DELETE FROM user WHERE name = ?", name)
+
+    def set_password(self, name: str, password: str) -> User:
+        """Sets a password and ends the person's sessions. Raises UsersError for an unknown name or a password that is too weak."""
+        self.get(name)
+        self._judge(name, password)
+        self._run("UPDATE user SET hash = ? WHERE name = ?", self._hasher.hash(password), name)
+        self._run("DELETE FROM session WHERE user = ?", name)
+        return self.get(name)
+
+    def _keep_an_administrator(self, user: User, role: Role | None) -> None:
+        others = any(u.role is Role.ADMINISTRATOR and u.ready and u.name != user.name for u in self.everyone())
+        if user.role is Role.ADMINISTRATOR and role is not Role.ADMINISTRATOR and not others:
+            raise UsersError(
+                Text(f"{user.name} is the last administrator", f"{user.name} 是最后一名管理员"),
+                todo=Text("make somebody else administrator first", "请先将其他人设为管理员"),
+            )
+
+    @staticmethod
+    def _judge(name: str, password: str) -> None:
+        if len(password) < SHORTEST_PASSWORD or len(password) > 256:
+            raise UsersError(
+                Text(f"a password has {SHORTEST_PASSWORD} to 256 characters", f"密码长度应为 {SHORTEST_PASSWORD} 至 256 个字符"),
+                todo=Text("a few words in a row are easy to keep in mind", "可用几个词连在一起，便于记忆"),
+            )
+        if len(set(password)) < 5 or password.lower() == name.lower():
+            raise UsersError(
+                Text("this password is too easy to guess", "密码过于简单"), todo=Text("choose a less regular one", "请换一个不易猜到的密码")
+            )
+
+    # one-time links
+
+    def link(self, name: str = "", life: int = LINK_LIFE) -> str:
+        """A token with which `name` sets a password, once, within `life` ns; an empty name: for the first administrator, who picks a name.
+
+        A new link makes the person's earlier ones void. Raises UsersError for an unknown name, or when there is an administrator already.
+        """
+        if name:
+            self.get(name)
+        elif self.has_administrator():
+            raise UsersError(Text("there is an administrator already", "已有管理员"), todo=Text("name the person", "请指定用户名"))
+        token = secrets.token_urlsafe(32)
+        self._run("DELETE FROM link WHERE user = ? OR until < ?", name, self._clock())
+        self._run("INSERT INTO link VALUES (?, ?, ?)", _digest(token), name, self._clock() + life)
+        return token
+
+    def has_administrator(self) -> bool:
+        """Whether somebody can administer: until then the first start prints a link."""
+        return any(u.role is Role.ADMINISTRATOR and u.ready for u in self.everyone())
+
+    def link_for(self, token: str) -> str:
+        """Whose link it is ("" = the first administrator's). Raises UsersError when it is unknown, used or too old."""
+        rows = self._run("SELECT user FROM link WHERE hash = ? AND until >= ?", _digest(token), self._clock())
+        if not rows or (not rows[0][0] and self.has_administrator()):
+            raise UsersError(
+                Text("this link was used already or is too old", "此链接已使用或已过期"),
+                todo=Text(
+                    "ask an administrator for a new one, or run `ronghe user link PLANT`",
+                    "请向管理员索取新链接，或运行 `ronghe user link PLANT`",
+                ),
+            )
+        return str(rows[0][0])
+
+    def redeem(self, token: str, name: str, password: str) -> User:
+        """Uses a link up: sets the password, and for the first administrator makes the person. Raises UsersError; then the link stays."""
+        owner = self.link_for(token)
+        self._judge(owner or name, password)
+        if not owner:
+            owner = self.add(name, Role.ADMINISTRATOR).name
+        self._run("DELETE FROM link WHERE hash = ?", _digest(token))
+        return self.set_password(owner, password)
+
+    # signing in
+
+    def sign_in(self, name: str, password: str) -> str | None:
+        """A session token, or None when name and password do not fit. Takes as long for an unknown name as for a wrong password."""
+        rows = self._run("SELECT hash FROM user WHERE name = ? AND hash <> ''", name)
+        try:
+            self._hasher.verify(rows[0][0] if rows else self._nobody, password)
+        except (VerificationError, InvalidHashError):
+            return None
+        if not rows:
+            return None
+        if self._hasher.check_needs_rehash(rows[0][0]):
+            self._run("UPDATE user SET hash = ? WHERE name = ?", self._hasher.hash(password), name)
+        return self.open_session(name)
+
+    def open_session(self, name: str) -> str:
+        """A session token for a person already known to be who they say. Raises UsersError for an unknown name."""
+        self.get(name)
+        now, token = self._clock(), secrets.token_urlsafe(32)
+        self._run("DELETE FROM session WHERE used < ? OR made < ?", now - SESSION_IDLE, now - SESSION_LIFE)
+        self._run("INSERT INTO session VALUES (?, ?, ?, ?)", _digest(token), name, now, now)
+        self._run("UPDATE user SET seen = ? WHERE name = ?", now, name)
+        return token
+
+    def who(self, token: str) -> User | None:
+        """The person behind a session token, or None when there is no such session or it has run out."""
+        now, digest = self._clock(), _digest(token)
+        rows = self._run(
+            "SELECT u.name, u.role, u.made, u.seen, s.used FROM session s JOIN user u ON u.name = s.user"
+            " WHERE s.hash = ? AND s.used >= ? AND s.made >= ?",
+            digest,
+            now - SESSION_IDLE,
+            now - SESSION_LIFE,
+        )
+        if not rows:
+            return None
+        name, role, made, seen, used = rows[0]
+        if now - used > HOUR // 60:  # once a minute is enough, and spares a write on every request
+            self._run("UPDATE session SET used = ? WHERE hash = ?", now, digest)
+            self._run("UPDATE user SET seen = ? WHERE name = ?", now, name)
+        return User(name=name, role=Role(role), made=made, seen=seen, ready=True)
+
+    def sign_out(self, token: str) -> None:
+        """Ends one session; no error when there is none."""
+        self._run("DELETE FROM session WHERE hash = ?", _digest(token))
+
+    def _run(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,83 @@
+// The typed client of the API. Every failure is a `Failure` that says what, where and what to do, in both languages.
+import type * as T from "./types";
+
+export class Failure extends Error {
+  constructor(
+    readonly status: number,
+    readonly what: T.Text,
+    readonly where: string,
+    readonly todo: T.Text,
+  ) {
+    super(what.en);
+  }
+}
+
+const UNREACHABLE: T.Text = { en: "the node does not answer", zh: "节点无应答" };
+const CHECK_IT: T.Text = { en: "check the network and that `ronghe up` runs", zh: "请检查网络，并确认 `ronghe up` 正在运行" };
+
+let onSignedOut = () => {};
+
+/** Calls back whenever an answer says that nobody is signed in any more. */
+export function whenSignedOut(call: () => void) {
+  onSignedOut = call;
+}
+
+async function request<Answer>(method: string, path: string, body?: unknown, timeout = 20_000): Promise<Answer> {
+  let answer: Response;
+  try {
+    answer = await fetch(`api/${path}`, {
+      method,
+      headers: { "X-Ronghe": "1", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "same-origin",
+      signal: AbortSignal.timeout(timeout),
+    });
+  } catch {
+    throw new Failure(0, UNREACHABLE, "", CHECK_IT);
+  }
+  if (answer.ok) return answer.status === 204 ? (undefined as Answer) : ((await answer.json()) as Answer);
+  const told = (await answer.json().catch(() => null)) as { what: T.Text; where: string; todo: T.Text } | null;
+  if (answer.status === 401 && path !== "session") onSignedOut();
+  const blank = { en: `HTTP ${answer.status}`, zh: `HTTP ${answer.status}` };
+  throw new Failure(answer.status, told?.what ?? blank, told?.where ?? "", told?.todo ?? { en: "", zh: "" });
+}
+
+const get = <A>(path: string) => request<A>("GET", path);
+const post = <A>(path: string, body: unknown = {}) => request<A>("POST", path, body);
+const one = encodeURIComponent;
+
+export const api = {
+  me: () => get<T.Me>("me"),
+  signIn: (name: string, password: string) => post<T.Me>("session", { name, password }),
+  signOut: () => request<void>("DELETE", "session"),
+  lookAtLink: (token: string) => post<{ name: string }>("link", { token }),
+  useLink: (token: string, name: string, password: string) => post<T.Me>("link/use", { token, name, password }),
+  changePassword: (old: string, new_: string) => post<T.Me>("me/password", { old, new: new_ }),
+
+  plant: () => get<T.Plant>("plant"),
+  dictionary: () => get<T.DictionaryEntry[]>("dictionary"),
+  trend: (tags: string[], from: number, to: number, points: number) =>
+    get<T.Trend>(`trend?tags=${one(tags.join(","))}&from=${Math.round(from)}&to=${Math.round(to)}&points=${points}`),
+  connections: () => get<T.Connections>("connections"),
+  apps: () => get<T.AppView[]>("apps"),
+
+  alarms: () => get<T.AlarmList>("alarms"),
+  acknowledge: (key: string) => post<T.Alarm>("alarms/acknowledge", { key }),
+  shelve: (key: string, minutes: number, why: string) => post<T.Alarm>("alarms/shelve", { key, minutes, why }),
+  unshelve: (key: string) => post<T.Alarm>("alarms/unshelve", { key }),
+
+  cases: () => get<T.Cases>("cases"),
+  approve: (id: string) => post<T.Case>(`cases/${one(id)}/approve`),
+  reject: (id: string, why: string) => post<T.Case>(`cases/${one(id)}/reject`, { why }),
+  kill: (why: string) => post<{ killed: string }>("kill", { why }),
+  release: (why: string) => post<{ killed: string }>("kill/release", { why }),
+
+  ledger: (before: number, count: number, without = "") => get<T.Ledger>(`ledger?before=${before}&count=${count}&without=${without}`),
+  verify: () => request<T.Verification>("GET", "ledger/verify", undefined, 120_000),
+
+  users: () => get<T.Person[]>("users"),
+  addUser: (name: string, role: T.RoleName) => post<T.Link>("users", { name, role }),
+  setRole: (name: string, role: T.RoleName) => request<T.Person>("PATCH", `users/${one(name)}`, { role }),
+  removeUser: (name: string) => request<void>("DELETE", `users/${one(name)}`),
+  userLink: (name: string) => post<T.Link>(`users/${one(name)}/link`),
+};

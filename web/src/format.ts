@@ -1,0 +1,102 @@
+// Numbers, units and times as a person reads them.
+import { language } from "./language.svelte";
+import type { Tag } from "./types";
+
+const ATOMS: Record<string, string> = {
+  Cel: "°C",
+  "[degF]": "°F",
+  deg: "°",
+  um: "µm",
+  Ohm: "Ω",
+  "1": "",
+  "[ppm]": "ppm",
+  "[in_i]": "in",
+  "[psi]": "psi",
+  min: "min",
+};
+const UPPER = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** A UCUM code as people write the unit: Cel → °C, m3/h → m³/h, kW.h → kW·h. */
+export function unit(code: string): string {
+  return code
+    .split(/([./])/)
+    .map((part) => {
+      if (part === ".") return "·";
+      if (part === "/") return part;
+      if (part in ATOMS && !/^1$/.test(part)) return ATOMS[part];
+      return part.replace(/^([a-zA-Z]+)(\d)$/, (_, name: string, power: string) => (ATOMS[name] ?? name) + UPPER[Number(power)]);
+    })
+    .join("");
+}
+
+/** How many decimals a tag deserves: about four significant digits of the largest value that it can have. */
+export function decimals(tag: Pick<Tag, "type" | "low" | "high"> | undefined, value: number): number {
+  if (tag?.type === "int" || tag?.type === "bool") return 0;
+  const most = Math.max(Math.abs(tag?.high ?? 0), Math.abs(tag?.low ?? 0)) || Math.abs(value);
+  if (!Number.isFinite(most) || most === 0) return 2;
+  return Math.min(5, Math.max(0, 4 - Math.ceil(Math.log10(most + Number.EPSILON))));
+}
+
+/** A value with sensible digits and a true minus sign; a dash where there is none. */
+export function number(value: number | string | null | undefined, tag?: Pick<Tag, "type" | "low" | "high">): string {
+  if (value === null || value === undefined) return "—";
+  if (typeof value === "string") return value;
+  if (!Number.isFinite(value)) return "—";
+  const size = Math.abs(value);
+  if (size >= 1e7 || (size !== 0 && size < 1e-4)) return value.toExponential(2).replace("-", "−").replace("e+", "e");
+  const text = value.toFixed(decimals(tag, value)).replace(/^-(0(\.0*)?)$/, "$1");
+  return text.replace("-", "−");
+}
+
+/** A difference: always with its sign. */
+export function signed(value: number | null | undefined, tag?: Pick<Tag, "type" | "low" | "high">): string {
+  const text = number(value, tag);
+  return typeof value === "number" && value > 0 ? `+${text}` : text;
+}
+
+/** Seconds as the largest unit that is not zero: 0.4 s, 12 s, 5 min, 3 h, 2 d. */
+export function age(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "—";
+  const s = Math.max(0, seconds);
+  if (s < 99.5) return `${s < 9.5 ? (s < 0.95 ? s.toFixed(1) : Math.round(s)) : Math.round(s)} s`;
+  if (s < 99.5 * 60) return `${Math.round(s / 60)} min`;
+  if (s < 47.5 * 3600) return `${Math.round(s / 3600)} h`;
+  return `${Math.round(s / 86400)} d`;
+}
+
+const two = (n: number) => String(n).padStart(2, "0");
+
+/** A time of day, with the date when it is not today. ms since 1970. */
+export function time(ms: number, now: number, seconds = true): string {
+  if (!ms) return "—";
+  const at = new Date(ms);
+  const clock = `${two(at.getHours())}:${two(at.getMinutes())}${seconds ? `:${two(at.getSeconds())}` : ""}`;
+  return at.toDateString() === new Date(now).toDateString() ? clock : `${day(ms)} ${clock}`;
+}
+
+/** A date, year first as in ISO 8601. */
+export function day(ms: number): string {
+  const at = new Date(ms);
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+}
+
+/** The zone in which times are shown, e.g. GMT+8. */
+export function zone(): string {
+  const parts = new Intl.DateTimeFormat(language.now, { timeZoneName: "short" }).formatToParts(new Date());
+  return parts.find((p) => p.type === "timeZoneName")?.value ?? "";
+}
+
+/** A count with thin separators. */
+export function count(n: number): string {
+  return n.toLocaleString("en").replaceAll(",", " ");
+}
+
+/** The last part of a path. */
+export function leaf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** An equipment's or tag's short name for people: underscores are spaces. */
+export function title(path: string): string {
+  return leaf(path).replaceAll("_", " ");
+}
