@@ -32,6 +32,7 @@ class OpcUa(Driver):
     """A client of one OPC UA server; see `Options` and docs/opcua.md."""
 
     name = "opcua"
+    by_exception = True
     Options = settings.Options
 
     def __init__(self, options: settings.Options, index: TagIndex, *, clock: Callable[[], int] = time.time_ns) -> None:

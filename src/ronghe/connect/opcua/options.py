@@ -23,19 +23,26 @@ FIRST_USE = "first-use"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One OPC UA server and how to speak with it."""
+    """One OPC UA server and how to speak with it. Paths are relative to the plant folder."""
 
     url: Annotated[str, Meta(pattern=r"^opc\.tcp://[^\s/]+", description="endpoint, e.g. opc.tcp://plc1:4840")]
     security: Annotated[Security, Meta(description="security policy / message mode; None: neither signed nor encrypted")] = "None"
     user: Annotated[str, Meta(description="user name; empty: anonymous")] = ""
     password: Annotated[str, Meta(description='password of the user: { env = "NAME" }, never in the file itself')] = ""
-    user_certificate: Annotated[str, Meta(description="X.509 certificate (DER or PEM) that stands for the user, instead of a name")] = ""
-    user_key: Annotated[str, Meta(description="private key (PEM) of user_certificate")] = ""
-    certificate: Annotated[str, Meta(description="this client's certificate (DER or PEM); empty: one is made on first use and kept")] = ""
-    key: Annotated[str, Meta(description="private key (PEM) of certificate")] = ""
+    user_certificate: Annotated[
+        str, Meta(description="X.509 certificate (DER or PEM) that stands for the user, instead of a name", extra={"path": True})
+    ] = ""
+    user_key: Annotated[str, Meta(description="private key (PEM) of user_certificate", extra={"path": True})] = ""
+    certificate: Annotated[
+        str, Meta(description="this client's certificate (DER or PEM); empty: one is made on first use and kept", extra={"path": True})
+    ] = ""
+    key: Annotated[str, Meta(description="private key (PEM) of certificate", extra={"path": True})] = ""
     trust: Annotated[
         str,
-        Meta(description='folder of trusted server certificates (DER or PEM), or "first-use": trust what is met first, refuse a change'),
+        Meta(
+            description='folder of trusted server certificates (DER or PEM), or "first-use": trust what is met first, refuse a change',
+            extra={"path": True, "except": (FIRST_USE,)},
+        ),
     ] = ""
     sessions: Annotated[int, Meta(ge=0, le=32, description="parallel sessions the tags are spread over; 0: one for each 20,000 tags")] = 0
     publishing: Annotated[
