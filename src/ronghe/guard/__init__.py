@@ -4,6 +4,7 @@ from ronghe.guard.advice import Advice, Evidence, Expected, State
 from ronghe.guard.case import Case, Check, Effect, Measured, Step, Watched
 from ronghe.guard.guard import Guard
 from ronghe.guard.ledger import Entry, Ledger, Verification
+from ronghe.guard.limits import check_guard, check_guards
 
 __all__ = [
     "Advice",
@@ -20,4 +21,6 @@ __all__ = [
     "Step",
     "Verification",
     "Watched",
+    "check_guard",
+    "check_guards",
 ]

@@ -48,11 +48,12 @@ class Change:
 
     def fix(self, now: int, base: float, noise: float) -> Watched:
         """The effect in absolute numbers, from the value at the moment of writing and the tag's standard deviation before it."""
-        low, high = self.low, self.high
-        if self.noise_sign:
-            least = math.nextafter(SIGMA * noise, math.inf)  # more than: a value that stands still has not changed
-            low, high = (least, math.inf) if self.noise_sign > 0 else (-math.inf, -least)
-        bounds = [None if math.isinf(b) else base + b for b in (low, high)]
+        low, high = base + self.low, base + self.high
+        if self.noise_sign > 0:  # more than: a value that stands still has not changed
+            low = math.nextafter(base + SIGMA * noise, math.inf)
+        elif self.noise_sign < 0:
+            high = math.nextafter(base - SIGMA * noise, -math.inf)
+        bounds = [None if math.isinf(b) else b for b in (low, high)]
         if bounds[0] is None:
             wants = Text(f"at most {quantity(bounds[1] or 0.0, self.unit)}", f"不高于 {quantity(bounds[1] or 0.0, self.unit)}")
         elif bounds[1] is None:
