@@ -189,10 +189,10 @@ class _Reader:
                 continue
             known = plugins.names(_DRIVERS) if find is None else []
             kind = reader.kind(find or partial(plugins.load, _DRIVERS), driver, ("driver", "驱动"), known, self.lines.of(*path, "driver"))
+            options = reader.read(kind and kind.Options, {k: v for k, v in table.items() if k != "driver"}, path)
             if kind is None:
                 continue
             types[name] = kind
-            options = reader.read(kind.Options, {k: v for k, v in table.items() if k != "driver"}, path)
             found[name] = Connection(name=name, driver=driver, options=options)
         return found, types
 
@@ -210,9 +210,9 @@ class _Reader:
                 continue
             known = plugins.names(_APPS) if find is None else []
             kind = reader.kind(find or partial(plugins.load, _APPS), uses, ("app", "应用"), known, self.lines.of(*path, "uses"))
+            options = reader.read(kind and kind.Options, {k: v for k, v in table.items() if k not in ("uses", "equipment")}, path)
             if kind is None:
                 continue
-            options = reader.read(kind.Options, {k: v for k, v in table.items() if k not in ("uses", "equipment")}, path)
             found[name] = AppSpec(name=name, uses=uses, equipment=equipment or "", options=options)
         return found
 

@@ -65,11 +65,16 @@ class OptionReader:
             )
         return None
 
-    def read(self, kind: type[msgspec.Struct], table: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-        """An instance of an Options type from its table at `path`, or None with the reasons among the problems."""
+    def read(self, kind: type[msgspec.Struct] | None, table: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+        """An instance of an Options type from its table at `path`, or None with the reasons among the problems.
+
+        Secrets are looked after even where the type is not known (None).
+        """
         loose: set[str] = set()
         missing: set[str] = set()
         resolved = {k: self._resolve(v, (*path, k), partial(loose.add, k), partial(missing.add, k)) for k, v in table.items()}
+        if kind is None:
+            return None
         if missing:
             # Checked as far as it goes, without what only the plant's own node has; such options are never used to connect.
             resolved = {k: v for k, v in resolved.items() if k not in missing}
