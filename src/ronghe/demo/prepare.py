@@ -6,12 +6,20 @@ import asyncio
 import csv
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+
+from ronghe.apps.maintenance.cause import Measured
+from ronghe.apps.maintenance.normal import learn
+from ronghe.apps.maintenance.packing import pack
 from ronghe.demo.rig import LEARN, SENSORS, cycles
+from ronghe.models import save
+from ronghe.text import Text
 
 TAGS = {
     "CE": "hydraulics/rig/cooler/efficiency",
@@ -26,16 +34,22 @@ TAGS = {
 
 
 def write_folder(folder: Path, rig_port: int, meter_port: int) -> None:
-    """Writes plant.toml, tags.csv, dictionary.csv and `normal.csv`, the load cycles from which normal operation is learned."""
+    """Writes plant.toml, tags.csv, dictionary.csv `normal.csv` (load cycles with a good cooler) and the model learned from it."""
     folder.mkdir(parents=True, exist_ok=True)
     for source in files("ronghe.demo").joinpath("plant").iterdir():
         text = source.read_text(encoding="utf-8").replace("@RIG@", str(rig_port)).replace("@METER@", str(meter_port))
         (folder / source.name).write_text(text, encoding="utf-8")
-    normal = cycles()[1.0][:LEARN].reshape(-1, len(SENSORS))
+    rows = cycles()[1.0][:LEARN].reshape(-1, len(SENSORS))
     with (folder / "normal.csv").open("w", newline="", encoding="utf-8") as f:
         writer = csv.writer(f)
-        writer.writerow(["seconds", *(TAGS[s] for s in SENSORS)])
-        writer.writerows([second, *row] for second, row in enumerate(normal.tolist()))
+        writer.writerow(["time", *(TAGS[s] for s in SENSORS)])
+        writer.writerows([second, *row] for second, row in enumerate(rows.tolist()))
+    # As `ronghe maintenance detect fit normal.csv -o rig.model` does.
+    columns = [Measured(tag, tag, Text(tag), "") for tag in TAGS.values()]
+    save(
+        folder / "rig.model",
+        pack(learn(rows), columns, rows, name="rig", created=time.time_ns(), time=np.arange(len(rows)) * 10**9, every=1.0),
+    )
 
 
 def free_port() -> int:

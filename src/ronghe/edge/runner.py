@@ -111,7 +111,8 @@ class Runner:
                     self._step(window)
             except Exception as e:
                 # Whatever a third party's app raises, the node goes on and says so; the next window is a new try.
-                log.exception("app %s failed", self.app.name)
+                if self.state.state != "failed":  # once, not at every window
+                    log.exception("app %s failed", self.app.name)
                 self.state.state = "failed"
                 self.state.reason = e.what if isinstance(e, RongheError) else Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}")
             finally:
