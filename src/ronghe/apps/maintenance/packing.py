@@ -16,7 +16,7 @@ from ronghe.models import Input, Manifest, Output, Package, Training, training_h
 from ronghe.text import Text
 
 KIND: Final = "maintenance.detect/1"
-_ARRAYS: Final = ("center", "scale", "unique", "shared", "run")
+_ARRAYS: Final = ("center", "scale", "unique", "shared", "unrest", "unrest_scale", "quiet", "run")
 
 
 def pack(
@@ -78,7 +78,8 @@ def unpack(package: Package, where: str = "") -> Normal:
 def match(package: Package, columns: Sequence[Measured], where: str = "") -> list[int]:
     """For each input of the package, which column it is: by tag, else by the tag's last part, else by a property that only one column has.
 
-    Raises ModelError naming the inputs for which there is no column, or whose unit is another.
+    Raises ModelError naming the inputs for which there is no column, or whose unit is another. An input without a unit, learned from a
+    file that names none, is taken to be in the column's.
     """
     by_tag = {c.tag: i for i, c in enumerate(columns)}
     found: list[int] = []
@@ -99,7 +100,7 @@ def match(package: Package, columns: Sequence[Measured], where: str = "") -> lis
                 where=where,
                 todo=Text("add the tag, or fit a model on this equipment", "请添加该测点，或用本设备数据重新训练"),
             )
-        if given.unit != columns[at].unit:
+        if given.unit and given.unit != columns[at].unit:
             raise ModelError(
                 Text(
                     f"{given.name} was learned in {given.unit!r} and is given in {columns[at].unit!r}",
