@@ -100,17 +100,21 @@ def run(source: Path, model: Path, hold: str, as_json: bool) -> None:
         raise ModelError(
             Text(f"holds {package.manifest.kind!r}, not {KIND!r}", f"类型是 {package.manifest.kind!r}，不是 {KIND!r}"), where=str(model)
         )
-    files = table.find(source)
-    for path in files:
+    for path in table.find(source):
         findings, judged, n = _findings(table.read(path), model, package, hold)
         if as_json:
             line = {"file": str(path), "rows": n, "judged": judged, "findings": msgspec.to_builtins(findings)}
             click.echo(msgspec.json.encode(line).decode())
-        else:
-            click.echo(_t(f"{path}: {n} rows, {judged} judged, {_count(findings)} finding(s)",
-                          f"{path}：{n} 行，判断 {judged} 行，发现 {_count(findings)} 项"))  # fmt: skip
-            for f in findings:
-                click.echo("  " + _line(f))
+            continue
+        conditions = _conditions(findings)
+        click.echo(
+            _t(
+                f"{path}: {n} rows, {judged} judged, {len(conditions)} condition(s) found",
+                f"{path}：{n} 行，判断 {judged} 行，发现 {len(conditions)} 项异常",
+            )
+        )
+        for start, end, worst in conditions:
+            click.echo(f"  {_clock(start)} … {_clock(end) if end else '':<19}  {worst.text.in_(language())} [{worst.score:.1f}]")
 
 
 def _findings(data: table.Table, model: Path, package: Package, hold: str) -> tuple[list[Finding], int, int]:
@@ -142,14 +146,22 @@ def _row(tags: tuple[str, ...], time: NDArray[np.int64], value: NDArray[np.float
     return Window(tags, time, value, np.where(bad, np.uint32(0x80000000), np.uint32(0)), np.where(bad, np.inf, 0.0))
 
 
-def _count(findings: list[Finding]) -> int:
-    return len({(f.key, f.time) for f in findings if f.active and "_sensor" not in f.key})
+def _conditions(findings: list[Finding]) -> list[tuple[int, int, Finding]]:
+    """(start, end or 0 while it stands, the worst said of it) of each condition; times in ns."""
+    out: list[tuple[int, int, Finding]] = []
+    standing: dict[str, tuple[int, Finding]] = {}
+    for f in findings:
+        if not f.active:
+            if f.key in standing:
+                start, worst = standing.pop(f.key)
+                out.append((start, f.time, worst))
+        elif f.key not in standing or f.score > standing[f.key][1].score:
+            standing[f.key] = (standing.get(f.key, (f.time, f))[0], f)
+    return sorted(out + [(start, 0, worst) for start, worst in standing.values()], key=lambda c: c[0])
 
 
-def _line(f: Finding) -> str:
-    at = datetime.fromtimestamp(f.time / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    score = f" [{f.score:.1f}]" if f.active and f.score else ""
-    return f"{at}  {'●' if f.active else '○'} {f.text.in_(language())}{score}"
+def _clock(time: int) -> str:
+    return datetime.fromtimestamp(time / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _report(r: Report) -> str:

@@ -62,7 +62,7 @@ class Adviser:
             )
         known = {t.property for t in self._plant.tags.values()} | set(self._plant.tags) | {t.rpartition("/")[2] for t in self._plant.tags}
         name = rule.when.split()[0] if rule.when.split() else ""
-        if name not in known or rule.when.split()[1:] not in ([], ["low"], ["high"]):
+        if name not in known or rule.when.split()[1:] not in ([], ["low"], ["high"], ["unsteady"]):
             near = difflib.get_close_matches(name, known, 1)
             raise AppError(
                 Text(f"when = {rule.when!r} names no property", f"when = {rule.when!r} 未指明任何属性"),
@@ -122,7 +122,7 @@ class Adviser:
 
     def _matches(self, rule: Rule, cause: Cause) -> bool:
         name, *way = rule.when.split()
-        return name in (cause.prop, cause.tag, cause.tag.rpartition("/")[2]) and way in ([], ["low" if cause.low else "high"])
+        return name in (cause.of.prop, cause.of.tag, cause.of.tag.rpartition("/")[2]) and way in ([], [cause.way])
 
     def _may(self, finding: str, i: int, rule: Rule, now: int) -> bool:
         given = self._given.get((finding, i))

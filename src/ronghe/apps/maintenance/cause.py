@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from ronghe.guard.advice import Evidence
 from ronghe.text import Text
 
 Floats = NDArray[np.float64]
+Way = Literal["low", "high", "unsteady"]
 
 _MOST_EVIDENCE = 6
 _BACK = 0.9  # a property counts as back below this part of its limit
@@ -30,68 +32,75 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A property that left normal. `expected` is what normal operation would have shown, given the properties that are still normal."""
+    """A property that left normal, and how: its level is low or high, or it is unsteady.
+
+    `expected` is what normal operation would have shown, given the properties that are still normal. For an unsteady one `value` and
+    `expected` are standard deviations within a window.
+    """
 
     column: int
-    tag: str
-    prop: str
-    name: Text
-    unit: str
+    of: Measured
+    way: Way
     value: float
     expected: float
 
     @property
-    def low(self) -> bool:
-        """Below what is expected."""
-        return self.value < self.expected
-
-    @property
     def key(self) -> str:
         """The stable name of the condition."""
-        return f"{self.tag}_{'low' if self.low else 'high'}"
+        return f"{self.of.tag}_{self.way}"
 
 
 class Departures:
-    """When each property left normal: row number of its first excess in a row of them, or −1."""
+    """When each property left normal: per question (k levels, then k unrests) the number of its first row of excess, or −1."""
 
     def __init__(self, k: int) -> None:
-        self.since = np.full(k, -1, np.int64)
-        self._row = 0
+        self.since = np.full(2 * k, -1, np.int64)
+        self.size = np.zeros(2 * k)
+        self._k, self._row = k, 0
 
-    def step(self, z: Floats) -> None:
-        """One row of contributions over their limits."""
+    def step(self, scorer: Scorer) -> None:
+        """One row's contributions."""
         self._row += 1
-        size = np.abs(z)
-        self.since[size < _BACK] = -1
-        self.since[(size > 1.0) & (self.since < 0)] = self._row
+        np.abs(scorer.level, out=self.size[: self._k])
+        self.size[self._k :] = scorer.unrest
+        self.since[self.size < _BACK] = -1
+        self.since[(self.size > 1.0) & (self.since < 0)] = self._row
 
-    def leaders(self, size: Floats, near: int) -> NDArray[np.intp]:
-        """The properties that left first, within `near` rows of each other, largest contribution first."""
+    def lead(self, near: int) -> tuple[int, bool]:
+        """(property, whether it is its unrest) that explains most among those that left first, within `near` rows of each other."""
         out = np.flatnonzero(self.since >= 0)
-        if not len(out):
-            return np.array([int(size.argmax())])
-        first = out[self.since[out] <= self.since[out].min() + near]
-        return first[np.argsort(-size[first], kind="stable")]
+        first = out[self.since[out] <= self.since[out].min() + near] if len(out) else np.arange(2 * self._k)
+        question = int(first[self.size[first].argmax()])
+        return question % self._k, question >= self._k
 
 
 def explain(
-    scorer: Scorer, departures: Departures, columns: Sequence[Measured], lead: int | None = None
+    scorer: Scorer, departures: Departures, columns: Sequence[Measured], named: Cause | None = None
 ) -> tuple[Cause, tuple[Evidence, ...], tuple[Text, ...]]:
-    """(cause, evidence, names of the properties that follow). `lead` keeps a cause that was named before."""
-    size = np.abs(scorer.z)
-    leaders = departures.leaders(size, max(scorer.normal.window // 2, 1))
-    lead = int(leaders[0]) if lead is None else lead
+    """(cause, evidence, names of the properties that follow). `named` keeps a cause that was named before."""
+    lead, unsteady = departures.lead(max(scorer.normal.window // 2, 1)) if named is None else (named.column, named.way == "unsteady")
+    size = np.abs(scorer.level)
     faulty = np.union1d(np.flatnonzero(size > 1.0), [lead])
-    expected = dict(zip(faulty.tolist(), scorer.expected(faulty).tolist(), strict=True))
-    share = size**2 / max(float((size**2).sum()), 1e-300)
+    mean, expected = scorer.mean, dict(zip(faulty.tolist(), scorer.expected(faulty).tolist(), strict=True))
+    value, usual = float(mean[lead]), expected[lead]
+    way: Way = "low" if value < usual else "high"
+    if unsteady:
+        value, usual, way = float(scorer.spread[lead]), float(scorer.usual_spread[lead]), "unsteady"
+    cause = Cause(lead, columns[lead], way, value, usual)
+    share = np.maximum(size, scorer.unrest) ** 2
+    share /= max(float(share.sum()), 1e-300)
     order = [lead, *(int(j) for j in faulty[np.argsort(-size[faulty], kind="stable")] if j != lead)][:_MOST_EVIDENCE]
     evidence = tuple(
-        Evidence(tag=columns[j].tag, value=float(scorer.mean[j]), expected=expected[j], unit=columns[j].unit, share=float(share[j]))
+        Evidence(
+            tag=columns[j].tag,
+            value=value if j == lead else float(mean[j]),
+            expected=usual if j == lead else expected[j],
+            unit=columns[j].unit,
+            share=float(share[j]),
+        )
         for j in order
     )
-    c = columns[lead]
-    cause = Cause(lead, c.tag, c.prop, c.name, c.unit, float(scorer.mean[lead]), expected[lead])
-    return cause, evidence, _names([columns[j].name for j in order[1:]], c.name)
+    return cause, evidence, _names([columns[j].name for j in order[1:]], columns[lead].name)
 
 
 def _names(names: Sequence[Text], but: Text) -> tuple[Text, ...]:

@@ -207,7 +207,7 @@ class Detect(App):
         self._say_blind(at, findings)
         if math.isnan(score):
             return {"judged": 0.0}
-        self._departures.step(self._scorer.z)
+        self._departures.step(self._scorer)
         active = self._excursion.step(score)
         if active:
             self._out(at, score, window.value[i], findings, advice)
@@ -218,10 +218,9 @@ class Detect(App):
     def _out(self, at: int, score: float, values: NDArray[np.float64], findings: list[Finding], advice: list[Advice]) -> None:
         """The equipment is away from normal: tell it when it is news, and see whether there is something to advise."""
         news = not self._told / _NEWS < score < self._told * _NEWS
-        named, key = (None, "") if self._cause is None else (self._cause.column, self._cause.key)
-        if not news and not self._adviser.due(key, at):
+        if not news and not self._adviser.due(self._cause.key if self._cause is not None else "", at):
             return
-        cause, evidence, followers = explain(self._scorer, self._departures, self.columns, named)
+        cause, evidence, followers = explain(self._scorer, self._departures, self.columns, self._cause)
         if self._cause is not None and cause.key != self._cause.key:  # the same property, now on the other side
             findings.append(self._end(at, self._cause))
             news = True
@@ -250,7 +249,7 @@ class Detect(App):
     def _end(self, at: int, cause: Cause) -> Finding:
         self._adviser.ended(cause.key)
         self._cause, self._told = None, 0.0
-        return self._condition(cause.key, at, False, self.options.priority, wording.back_to_normal(cause.name, self.equipment))
+        return self._condition(cause.key, at, False, self.options.priority, wording.back_to_normal(cause, self.equipment))
 
     def _sensor(self, j: int, fault: Fault | None, window: Window, i: int) -> Finding:
         """A sensor that gives nothing, or always the same."""

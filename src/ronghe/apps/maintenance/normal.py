@@ -7,7 +7,8 @@ Eng. Chem. Res. 40, 2001), the part of φ that one property explains is RBC_i = 
 property has the largest contribution, whatever its size.
 
 The score is the largest √RBC over its limit: a generalised likelihood ratio for "one property left normal", sharper than φ itself, in
-which one property's departure drowns among the noise of all others.
+which one property's departure drowns among the noise of all others. Beside the level the unrest of each property is judged, half the
+logarithm of its variance within the window: a hunting valve keeps its mean.
 """
 
 from __future__ import annotations
@@ -42,16 +43,22 @@ class Normal:
     center, scale  float64[k]     level, and spread of single rows; scale 0: never moved, not judged
     unique         float64[k]     diagonal part of Φ
     shared         float64[k, r]  Φ = diag(unique) − shared·sharedᵀ
+    unrest         float64[k]     normal half log variance of d within a window
+    unrest_scale   float64[k]     its spread, widened; inf: not judged
+    quiet          float64[k]     variance that is added to it: less unrest than that means nothing
     run            int64[k]       longest run of rows with one same value that was seen
     low, high      float64[k]     range of single rows
     window         int            rows in a window
-    limit          float          limit of √RBC
+    limit          float          limit of √RBC and of the unrest, in standard deviations
     """
 
     center: Floats
     scale: Floats
     unique: Floats
     shared: Floats
+    unrest: Floats
+    unrest_scale: Floats
+    quiet: Floats
     run: NDArray[np.int64]
     low: Floats
     high: Floats
@@ -109,13 +116,26 @@ def learn(rows: Floats, *, window: int = 0, false_alarm: float = FALSE_ALARM, ac
         )
     z = np.divide(filled - center, scale, out=np.zeros_like(filled), where=scale > 0)
     means = _moving_mean(z, window)
-    limit = _t_quantile(false_alarm / k / 2, n / window - 1)
-    widen = _widening(z, window, false_alarm / k / 2, limit)
-    floor = np.divide(floor, scale, out=np.zeros(k), where=scale > 0)
-    unique, shared = _precision(means - means.mean(0), widen, floor)
     moving = scale > 0
-    unique, shared = np.where(moving, unique, 0.0), np.where(moving[:, None], shared, 0.0)
-    return Normal(center + scale * means.mean(0), scale, unique, shared, _longest_runs(filled), low, high, window, limit)
+    p = false_alarm / max(3 * int(moving.sum()), 1)  # too low, too high, too restless: three questions a property
+    limit = _t_quantile(p, n / window - 1)
+    floor = np.divide(floor, scale, out=np.zeros(k), where=moving)
+    unique, shared = _precision(means - means.mean(0), _widening(z, window, p, limit), floor)
+    unrest, unrest_scale, quiet = _unrest(z, means, floor, p, limit)
+    return Normal(
+        center=center + scale * means.mean(0),
+        scale=scale,
+        unique=np.where(moving, unique, 0.0),
+        shared=np.where(moving[:, None], shared, 0.0),
+        unrest=unrest,
+        unrest_scale=np.where(moving, unrest_scale, np.inf),
+        quiet=quiet,
+        run=_longest_runs(filled),
+        low=low,
+        high=high,
+        window=window,
+        limit=limit,
+    )
 
 
 def _moving_mean(z: Floats, window: int) -> Floats:
@@ -140,6 +160,19 @@ def _widening(z: Floats, window: int, p: float, limit: float) -> Floats:
         independent = np.minimum(independent, n / lag * half_step / (2 - ratio))
     wide = np.array([_t_quantile(p, max(float(d), 0.3)) for d in independent - 1])
     return np.clip(wide / limit, 1.0, WIDEST)
+
+
+def _unrest(z: Floats, means: Floats, floor: Floats, p: float, limit: float) -> tuple[Floats, Floats, Floats]:
+    """(normal half log variance within a window, its widened spread, variance below which it means nothing)."""
+    window = len(z) - len(means) + 1
+    variance = np.maximum(_moving_mean(z * z, window) - means**2, 0.0)
+    quiet = floor**2 + 1e-3 * variance.mean(0) + 1e-12
+    half_log = 0.5 * np.log(variance + quiet)
+    middle, spread = half_log.mean(0), half_log.std(0)
+    usable = spread > 1e-9
+    standard = np.divide(half_log - middle, spread, out=np.zeros_like(half_log), where=usable)
+    widened = spread * _widening(standard, window, p, limit)
+    return middle, np.where(usable, np.maximum(widened, 1 / math.sqrt(2 * window)), np.inf), quiet
 
 
 def _precision(means: Floats, widen: Floats, floor: Floats) -> tuple[Floats, Floats]:

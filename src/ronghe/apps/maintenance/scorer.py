@@ -11,28 +11,34 @@ from ronghe.apps.maintenance.normal import Normal
 
 Floats = NDArray[np.float64]
 
+SPIKE = 20.0  # standard deviations of single rows: beyond, one row alone is a spike, not the process
+
 
 class Scorer:
     """One row in, one score out: 1.0 is the limit. A row costs one product with Φ; nothing is fitted.
 
-    After `step`: `mean` float64[k] is the mean of each property over the window (NaN: too few good values), `z` float64[k] each
-    property's contribution over the limit, signed like its deviation. `ready` says whether the window is full.
+    After `step`: `level` float64[k] is each property's contribution over the limit, signed like its deviation; `unrest` float64[k] its
+    fluctuation over the limit, 0 until it has stood for two windows: a level on its way passes through the window faster than that, and
+    is not unrest. `ready` says whether the window is full.
     """
 
     def __init__(self, normal: Normal) -> None:
         self.normal = normal
         k, self._w = len(normal.center), normal.window
         self._need = max(1, self._w // 2)  # good values in a window, else the property counts as missing
-        self._ring = np.zeros((self._w, k))
+        self._ring = np.zeros((self._w, k))  # deviations of the rows in the window, 0 where there is no value
         self._good = np.zeros((self._w, k), bool)
-        self._sum = np.zeros(k)
+        self._sum, self._squares = np.zeros(k), np.zeros(k)
         self._count = np.zeros(k, np.int64)
+        self._far = np.zeros(k, bool)
+        self._restless = np.zeros(k, np.int64)  # rows for which the unrest has been over its limit
         self._at = self._rows = 0
-        self.mean = np.full(k, np.nan)
-        self.z = np.zeros(k)
-        self._d = np.zeros(k)
+        self.level, self.unrest = np.zeros(k), np.zeros(k)
+        self._d, self._variance = np.zeros(k), np.zeros(k)
         self._inverse_scale = np.divide(1.0, normal.scale, out=np.zeros(k), where=normal.scale > 0)
-        self._idle = ~normal.judged
+        self._unrest_norm = 1 / (normal.unrest_scale * normal.limit)
+        self._judges = normal.judged
+        self._judged = int(normal.judged.sum())
         self._norm = self._norms(normal.diagonal())
         self._unique, self._shared = normal.unique, np.asfortranarray(normal.shared)
         self._missing: NDArray[np.intp] = np.empty(0, np.intp)
@@ -48,14 +54,31 @@ class Scorer:
     @property
     def ready(self) -> bool:
         """A whole window was seen, and at least half of the properties that can be judged have a value in it."""
-        return self._rows >= self._w and 2 * len(self._missing) <= int((~self._idle).sum())
+        return self._rows >= self._w and 2 * len(self._missing) <= self._judged
+
+    @property
+    def mean(self) -> Floats:
+        """Mean of each property over the window, in its unit."""
+        out: Floats = self.normal.center + self.normal.scale * self._d
+        return out
+
+    @property
+    def spread(self) -> Floats:
+        """Standard deviation of each property within the window, in its unit."""
+        out: Floats = self.normal.scale * np.sqrt(self._variance)
+        return out
+
+    @property
+    def usual_spread(self) -> Floats:
+        """Standard deviation within a window in normal operation, in its unit."""
+        normal = self.normal
+        out: Floats = normal.scale * np.sqrt(np.maximum(np.exp(2 * normal.unrest) - normal.quiet, 0.0))
+        return out
 
     def reset(self) -> None:
         """Forgets the window: what came before does not belong to what comes now."""
-        self._ring[:] = 0.0
-        self._good[:] = False
-        self._sum[:] = 0.0
-        self._count[:] = 0
+        for array in (self._ring, self._good, self._sum, self._squares, self._count, self._far, self._restless):
+            array[:] = 0
         self._at = self._rows = 0
 
     def step(self, row: Floats) -> float:
@@ -63,52 +86,67 @@ class Scorer:
         self._push(row)
         if self._rows < self._w:
             return math.nan
-        np.subtract(self.mean, self.normal.center, out=self._d)
-        np.multiply(self._d, self._inverse_scale, out=self._d)
+        count = np.maximum(self._count, 1)
+        d, variance = self._d, self._variance
+        np.divide(self._sum, count, out=d)
+        np.divide(self._squares, count, out=variance)
+        variance -= d * d
+        np.maximum(variance, 0.0, out=variance)
+        self._judge_unrest()
         lost = self._count < self._need
-        lost[self._idle] = False
+        lost &= self._judges
         norm = self._norm
         if lost.any():
             norm = self._reconstruct(lost)
+            self.unrest[self._missing] = 0.0
         elif len(self._missing):
             self._missing, self._missing_key = self._missing[:0], b""
-        self._d[self._idle] = 0.0
-        y = self._unique * self._d
-        y -= self._shared @ (self._d @ self._shared)
-        np.multiply(y, norm, out=self.z)
-        return float(np.abs(self.z).max()) if self.ready else math.nan
+        y = self._unique * d
+        y -= self._shared @ (d @ self._shared)
+        np.multiply(y, norm, out=self.level)
+        return max(float(np.abs(self.level).max()), float(self.unrest.max())) if self.ready else math.nan
+
+    def _judge_unrest(self) -> None:
+        np.multiply(0.5 * np.log(self._variance + self.normal.quiet) - self.normal.unrest, self._unrest_norm, out=self.unrest)
+        self._restless += 1
+        self._restless[self.unrest < 1.0] = 0
+        self.unrest[self._restless <= 2 * self._w] = 0.0
 
     def _push(self, row: Floats) -> None:
-        good = np.isfinite(row)
         ring, at = self._ring, self._at
-        self._sum -= ring[at]
+        slot = ring[at]
+        self._sum -= slot
+        self._squares -= slot * slot
         self._count -= self._good[at]
-        np.copyto(ring[at], row)
-        ring[at][~good] = 0.0
+        np.subtract(row, self.normal.center, out=slot)
+        slot *= self._inverse_scale
+        good = np.isfinite(slot)
+        far = np.abs(slot) > SPIKE
+        good &= ~far | self._far  # one row far away counts when the next one confirms it
+        self._far = far
+        slot[~good] = 0.0
         self._good[at] = good
+        self._count += good
         self._at = (at + 1) % self._w
         self._rows += 1
-        if self._at == 0:  # the running sum's rounding does not grow with time
+        if self._at == 0:  # the running sums' rounding does not grow with time
             np.sum(ring, 0, out=self._sum)
+            np.einsum("ij,ij->j", ring, ring, out=self._squares)
         else:
-            self._sum += ring[at]
-        self._count += good
-        with np.errstate(invalid="ignore", divide="ignore"):
-            np.divide(self._sum, self._count, out=self.mean)
+            self._sum += slot
+            self._squares += slot * slot
 
     def _reconstruct(self, lost: NDArray[np.bool_]) -> Floats:
         """Puts in place of missing deviations those that make the index least; gives the norms for what is left."""
         key = lost.tobytes()
         if key != self._missing_key:
             m = np.flatnonzero(lost)
-            everything = np.arange(len(lost))
-            rows = self.normal.block(m, everything)
+            rows = self.normal.block(m, np.arange(len(lost)))
             self._fill = np.asarray(np.linalg.solve(rows[:, m], rows), np.float64)
             diagonal = self.normal.diagonal() - np.einsum("ij,ij->j", rows, self._fill)
             diagonal[m] = 0.0
             self._missing, self._missing_key, self._missing_norm = m, key, self._norms(diagonal)
         self._d[self._missing] = 0.0
-        self._d[self._idle] = 0.0
         self._d[self._missing] = -(self._fill @ self._d)
         return self._missing_norm
 

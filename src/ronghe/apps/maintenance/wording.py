@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from ronghe.apps.maintenance.cause import Cause
@@ -27,37 +28,47 @@ def quantity(value: float, unit: str) -> str:
 
 def distance(cause: Cause) -> str:
     """How far off: a part of what is expected, or a difference where a part would say nothing."""
-    off = abs(cause.value - cause.expected)
-    if cause.unit in _DIFFERENCES or abs(cause.expected) < 0.5 * off or off < 0.005 * abs(cause.expected):
-        return quantity(off, cause.unit)
+    off, unit = abs(cause.value - cause.expected), cause.of.unit
+    if unit in _DIFFERENCES or abs(cause.expected) < 0.5 * off or off < 0.005 * abs(cause.expected):
+        return quantity(off, unit)
     percent = 100 * off / abs(cause.expected)
     return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %"
 
 
 def departed(cause: Cause, followers: Sequence[Text], equipment: str) -> Text:
     """The finding: which property left normal, how far, and what follows."""
-    way_en, way_zh = ("below", "低") if cause.low else ("above", "高")
-    of_en, of_zh = (f" of {equipment}", f"{equipment} 的") if equipment else ("", "")
-    off = distance(cause)
-    en = f"{capital(cause.name.en)}{of_en} is {off} {way_en} what normal operation would show"
-    zh = f"{of_zh}{cause.name.in_('zh')}比正常运行应有的值{way_zh} {off}"
+    en, zh = _whose(cause.of.name, equipment)
+    if cause.way == "unsteady":
+        times = number(cause.value / max(cause.expected, 1e-300))
+        en += f" fluctuates {times} times as much as in normal operation"
+        zh += f"波动为正常运行时的 {times} 倍"
+    else:
+        way_en, way_zh = ("below", "低") if cause.way == "low" else ("above", "高")
+        en += f" is {distance(cause)} {way_en} what normal operation would show"
+        zh += f"比正常运行应有的值{way_zh} {distance(cause)}"
     if followers:
         en += f"; {' and '.join(f.en for f in followers)} follow{'s' if len(followers) == 1 else ''}"
         zh += f"，{'、'.join(f.in_('zh') for f in followers)}随之变化"
-    return Text(en, zh)
+    return Text(en, spaced(zh))
 
 
-def back_to_normal(name: Text, equipment: str) -> Text:
+def back_to_normal(cause: Cause, equipment: str) -> Text:
     """The end of a finding."""
-    of_en, of_zh = (f" of {equipment}", f"{equipment} 的") if equipment else ("", "")
-    return Text(f"{capital(name.en)}{of_en} is back to normal", f"{of_zh}{name.in_('zh')}已恢复正常")
+    en, zh = _whose(cause.of.name, equipment)
+    return Text(f"{en} is back to normal", spaced(f"{zh}已恢复正常"))
 
 
 def look_into(cause: Cause) -> Text:
     """What a person should do when no rule says better."""
+    name, unit = cause.of.name, cause.of.unit
+    if cause.way == "unsteady":
+        return Text(
+            f"Look for a loose contact, a hunting control loop or cavitation at the {name.en}",
+            spaced(f"请检查{name.in_('zh')}回路是否振荡、接触不良或存在汽蚀"),
+        )
+    now, usual = quantity(cause.value, unit), quantity(cause.expected, unit)
     return Text(
-        f"See what sets the {cause.name.en}: {quantity(cause.value, cause.unit)} now, {quantity(cause.expected, cause.unit)} expected",
-        f"请检查影响{cause.name.in_('zh')}的因素：当前 {quantity(cause.value, cause.unit)}，应为 {quantity(cause.expected, cause.unit)}",
+        f"See what sets the {name.en}: {now} now, {usual} expected", spaced(f"请检查影响{name.in_('zh')}的因素：当前 {now}，应为 {usual}")
     )
 
 
@@ -65,7 +76,7 @@ def change(name: Text, before: float, after: float, unit: str) -> Text:
     """A proposed set-point."""
     return Text(
         f"Set {name.en} from {quantity(before, unit)} to {quantity(after, unit)}",
-        f"将{name.in_('zh')}由 {quantity(before, unit)} 调至 {quantity(after, unit)}",
+        spaced(f"将{name.in_('zh')}由 {quantity(before, unit)} 调至 {quantity(after, unit)}"),
     )
 
 
@@ -93,6 +104,18 @@ def not_judged(equipment: str, missing: int, of: int) -> Text:
         f"The state of {place} cannot be judged: {missing} of {of} values are missing",
         f"无法判断 {place} 的状态：{of} 个测点中缺失 {missing} 个",
     )
+
+
+def spaced(zh: str) -> str:
+    """Chinese with a space wherever it meets Latin letters or digits, as it is set in industry."""
+    return re.sub(r"(?<=[0-9A-Za-z%])(?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff])(?=[0-9A-Za-z])", " ", zh)
+
+
+def _whose(name: Text, equipment: str) -> tuple[str, str]:
+    """ "Pressure of line1/pump1", in both languages."""
+    if not equipment:
+        return capital(name.en), name.in_("zh")
+    return f"{capital(name.en)} of {equipment}", f"{equipment} 的{name.in_('zh')}"
 
 
 def capital(text: str) -> str:
