@@ -6,8 +6,9 @@ cosine estimator (Müller, 2007; Lazarus, Lewis, Stock and Watson, 2018, "HAR In
 
     Λj = √(2/n) Σt xt cos(π j (t − ½) / n),   long-run variance = mean of Λ1² … ΛB²,   variance of the mean = long-run variance / n
 
-which has a t distribution with B degrees of freedom; the two windows are joined after Welch (1947). The effective sample size is
-variance of x / variance of the mean. A window that is worth fewer than `LEAST_EFFECTIVE` independent samples gives no number at all.
+which has a t distribution with B degrees of freedom; the two windows are joined after Welch (1947). Beside it stands the effective sample
+size of the first-order model, n (1 − r) / (1 + r) with r the autocorrelation at lag 1 (Bayley and Hammersley, 1946): a window that is
+worth fewer than `LEAST_EFFECTIVE` independent samples is too short for how slowly the tag moves, and gives no number at all.
 """
 
 from __future__ import annotations
@@ -29,24 +30,25 @@ from ronghe.text import Text
 History = Callable[[str, int, int], tuple[NDArray[np.int64], NDArray[np.float64]]]
 """(tag, start, end) → times (ns, rising) and values of the Good samples in start <= time < end. Called from a worker thread."""
 
-TERMS: Final = 8
-"""B above: few, so that slow swings are seen, and the price is a slightly wider interval (t 2.31 in place of 1.96)."""
+TERMS: Final = 6
+"""B above: few, so that only the slowest swings are looked at; the price is a wider interval (t 2.45 in place of 1.96)."""
 LEAST: Final = 30  # samples in a window
-LEAST_EFFECTIVE: Final = 10.0  # independent samples that a window must be worth
+LEAST_EFFECTIVE: Final = 12.0  # independent samples that a window must be worth
 LARGEST_GAP: Final = 0.2  # of a window
 
 
 def mean_and_variance(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """(mean, variance of the mean, effective sample size at most n) of an evenly sampled, autocorrelated series float64[n > TERMS]."""
+    """(mean, variance of the mean, effective sample size) of an evenly sampled, autocorrelated series float64[n > TERMS]."""
     n = len(values)
     mean = float(values.mean())
     x = values - mean
     j, t = np.arange(1, TERMS + 1)[:, None], np.arange(n) + 0.5
     projected = math.sqrt(2 / n) * (np.cos(np.pi * j * t / n) @ x)
     of_mean = float(projected @ projected) / TERMS / n
-    spread = float(x @ x) / (n - 1)
-    of_mean = max(of_mean, spread / n)  # a series that swings about its mean is not believed to be worth more than n
-    return mean, of_mean, spread / of_mean if of_mean > 0 else float(n)
+    energy = float(x @ x)
+    of_mean = max(of_mean, energy / (n - 1) / n)  # a series that swings about its mean is not believed to be worth more than n
+    r = max(float(x[1:] @ x[:-1]) / energy, 0.0) if energy > 0 else 0.0
+    return mean, of_mean, n * (1 - r) / (1 + r)
 
 
 def difference(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float, float, float, float]:
@@ -72,7 +74,8 @@ def measure(limits: Limits, case: Case, history: History, others: Sequence[int])
     if others:
         when = format_time(others[0])
         return not_measured(limits, case, Text(f"another write to {limits.tag} at {when}", f"{limits.tag} 在 {when} 另有写入"))
-    changed = _changed(limits, case, history, (start, at), (settled, end))
+    read_back = next((h.time for h in case.history if h.state in ("watching", "done")), at)
+    changed = _changed(limits, case, history, (start, at), (max(settled, read_back), end))
     if changed is not None:
         return not_measured(limits, case, changed)
     sides = [_even(*history(worth.tag, a, b), a, b) for a, b in ((start, at), (settled, end))]
