@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from ronghe import plugins
 from ronghe.errors import PlantError, Problem, RongheError
@@ -171,7 +172,7 @@ class _Reader:
         table = self._table("plant")
         if "plant" not in self.tables:
             return "", Text("")
-        head = read_fields(_Head, table, file=PLANT, line=partial(self.lines.of, "plant"), problems=self.problems)
+        head = read_fields(Head, table, file=PLANT, line=partial(self.lines.of, "plant"), problems=self.problems)
         if head is None:
             return "", Text("")
         checks.check_path(PLANT, self.lines.of("plant", "path"), ("path", "路径"), head.path, self.problems)
@@ -264,8 +265,8 @@ class _Reader:
         return None
 
 
-class _Head(msgspec.Struct, frozen=True, kw_only=True):
+class Head(msgspec.Struct, frozen=True, kw_only=True):
     """The `[plant]` table."""
 
-    path: str
-    name: Text | None = None
+    path: Annotated[str, Meta(description="enterprise/site/area (ISA-95)")]
+    name: Annotated[Text | None, Meta(description="what people call it; else the last word of its path")] = None

@@ -18,10 +18,10 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
 
     property: Annotated[str, Meta(description="short name, unique in the dictionary, e.g. oil_temperature")]
     irdi: Annotated[str, Meta(description="international identifier where one exists, e.g. 0173-1#02-AAR550#003")] = ""
-    name_en: str = ""
-    name_zh: str = ""
+    name_en: Annotated[str, Meta(description="what people call it, in English; empty: its short name")] = ""
+    name_zh: Annotated[str, Meta(description="and in Chinese")] = ""
     unit: Annotated[str, Meta(description="UCUM code, e.g. Cel, bar, kW, 1/min, %; empty: a number without unit")] = ""
-    type: ValueType = "float"
+    type: Annotated[ValueType, Meta(description="a bool is 0 or 1; a text has neither unit nor range")] = "float"
     low: Annotated[float | None, Meta(description="smallest value that can be real; below it a sample is Uncertain")] = None
     high: Annotated[float | None, Meta(description="largest value that can be real; above it a sample is Uncertain")] = None
 
@@ -40,8 +40,8 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
     every: Annotated[float, Meta(gt=0, description="sampling interval: 100ms, 1s, 5min")] = 1.0  # s
     unit: Annotated[str, Meta(description="UCUM unit the device speaks; empty: the property's own unit")] = ""
     scale: Annotated[float, Meta(description="device value × scale + offset, before any unit conversion")] = 1.0
-    offset: float = 0.0
-    writable: bool = False
+    offset: Annotated[float, Meta(description="see scale; in the unit of this tag")] = 0.0
+    writable: Annotated[bool, Meta(description="a set-point; it is written only where a guard permits it")] = False
 
     def equipment(self) -> str:
         """The path of the equipment it belongs to: all but the last part; empty for a tag of the plant itself."""
@@ -69,18 +69,18 @@ class Worth(msgspec.Struct, frozen=True, kw_only=True):
     """How a guard's actions are valued: a measured tag against a stated baseline, never the promise."""
 
     tag: Annotated[str, Meta(description="the tag in which the worth is measured")]
-    better: Literal["lower", "higher"] = "lower"
+    better: Annotated[Literal["lower", "higher"], Meta(description="which change is worth something")] = "lower"
     before: Annotated[str, Meta(description="baseline: this long just before the action, e.g. 10min")] = "10min"
     settle: Annotated[str, Meta(description="left out after the action, while the process moves, e.g. 2min")] = "0s"
     after: Annotated[str, Meta(description="measured: this long after settling, e.g. 10min")] = "10min"
     price: Annotated[float, Meta(description="money per unit of the tag and hour (0: worth is given in the tag's own unit only)")] = 0.0
-    currency: str = "CNY"
+    currency: Annotated[str, Meta(description="of the price, ISO 4217")] = "CNY"
 
 
 class GuardSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A `[guards."TAG"]` table: under what conditions this set-point may be written. Without one, a tag is never written."""
 
-    tag: str
+    tag: Annotated[str, Meta(description="the set-point that it guards")]
     mode: Annotated[Mode, Meta(description="advise: show only; approve: a person decides; auto: written when all checks pass")] = "advise"
     envelope: Annotated[str, Meta(description='allowed range with unit, e.g. "600..1450 1/min"')]
     rate: Annotated[str, Meta(description='largest change in a time, e.g. "50 1/min per 1 min"; empty: no limit')] = ""
@@ -91,7 +91,7 @@ class GuardSpec(msgspec.Struct, frozen=True, kw_only=True):
     fresh: Annotated[str, Meta(description="the set-point and every tag of the interlock must be Good and at most this old")] = "10s"
     approvals: Annotated[int, Meta(ge=1, le=2, description="how many different people must approve, in mode approve")] = 1
     hold: Annotated[str, Meta(description="after a write, no other write to this tag for this long")] = "0s"
-    worth: Worth | None = None
+    worth: Annotated[Worth | None, Meta(description="how what its actions were worth is measured; none: it is not")] = None
 
 
 class Plant(msgspec.Struct, frozen=True, kw_only=True):
