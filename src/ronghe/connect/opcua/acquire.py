@@ -21,7 +21,7 @@ from ronghe.connect.driver import Item
 from ronghe.connect.opcua import address, messages, wire
 from ronghe.connect.opcua.columns import Columns
 from ronghe.connect.opcua.sequence import Sequence as Numbers
-from ronghe.connect.opcua.session import Session, chunks
+from ronghe.connect.opcua.session import Session, chunks, complete
 from ronghe.errors import BadFrame, ConnectError, Unreachable
 from ronghe.signals import quality as q
 from ronghe.text import Text
@@ -118,7 +118,7 @@ class Acquisition:
             for position, node in nodes
         ]
         answer = await self._session.ask(request, ua.CreateMonitoredItemsResponse)
-        for (position, _), result in zip(nodes, answer.Results, strict=True):
+        for (position, _), result in zip(nodes, complete(answer.Results, len(nodes)), strict=True):
             if not result.StatusCode.is_good():
                 self._refuse(position, _MEANING.get(result.StatusCode.value, result.StatusCode.value))
 

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from ronghe.connect.opcua import messages
 from ronghe.connect.opcua.columns import Columns
-from ronghe.connect.opcua.session import Session, chunks
+from ronghe.connect.opcua.session import Session, chunks, complete
 from ronghe.connect.opcua.values import rows
 
 _HISTORY_READ: Final = 0x04  # bit of AccessLevel
 _PAGE: Final = 5000  # values of one node in one answer
+_NOTHING_THERE: Final = (ua.StatusCodes.BadNoData, ua.StatusCodes.BadHistoryOperationUnsupported)
 OPEN: Final = 2**63 - 1
+"""`Gap.until` of an item that was not heard again yet."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,67 +52,71 @@ class Gap:
         return np.flatnonzero(~self.done & (self.until != OPEN))
 
 
-async def fill(
-    session: Session,
-    nodes: Sequence[ua.NodeId | None],
-    gap: Gap,
-    earliest: int,
-    deliver: Callable[[NDArray[np.int64], Columns], None],
-    lost: Callable[[int], None],
-) -> None:
-    """Fetches what lies in the gap of each item, from `earliest` (ns) on, and delivers it. Raises ConnectError when the connection is
-    lost; what was filled stays marked as done. `lost` counts nodes that have history but did not give it."""
-    positions = gap.ready()
-    positions = np.array([p for p in positions.tolist() if nodes[p] is not None], np.int64)
-    levels = await session.attributes([(nodes[p], ua.AttributeIds.UserAccessLevel) for p in positions.tolist()])
-    kept = np.array([isinstance(level, int) and bool(level & _HISTORY_READ) for level in levels], np.bool_)
-    gap.done[positions[~kept]] = True
-    positions = positions[kept]
-    # Items of like age together: one request has one span of time.
-    positions = positions[np.argsort(gap.after[positions], kind="stable")]
-    for some in chunks(positions.tolist(), session.limits["history"]):
-        await _fill(session, nodes, gap, some, earliest, deliver, lost)
-        gap.done[list(some)] = True
+@dataclass(frozen=True, slots=True, eq=False)
+class Filler:
+    """Fills gaps over one session. `nodes` by position, None where the server has none; `earliest` ns, what is older is left out;
+    `lost` counts nodes that have history but did not give it."""
 
+    session: Session
+    nodes: Sequence[ua.NodeId | None]
+    earliest: int
+    deliver: Callable[[NDArray[np.int64], Columns], None]
+    lost: Callable[[int], None]
 
-async def _fill(
-    session: Session,
-    nodes: Sequence[ua.NodeId | None],
-    gap: Gap,
-    positions: Sequence[int],
-    earliest: int,
-    deliver: Callable[[NDArray[np.int64], Columns], None],
-    lost: Callable[[int], None],
-) -> None:
-    start = max(min(int(gap.after[p]) for p in positions), earliest)
-    end = max(int(gap.until[p]) for p in positions)
-    details = ua.ReadRawModifiedDetails(
-        IsReadModified=False,
-        StartTime=_utc(start),
-        EndTime=_utc(end) + datetime.timedelta(milliseconds=1),  # the end is not part of the span
-        NumValuesPerNode=_PAGE,
-        ReturnBounds=False,
-    )
-    pending: list[tuple[int, bytes | None]] = [(p, None) for p in positions]
-    while pending:
-        request = ua.HistoryReadRequest()
-        request.Parameters.HistoryReadDetails = details
-        request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-        request.Parameters.NodesToRead = [ua.HistoryReadValueId(NodeId=nodes[p], ContinuationPoint=more) for p, more in pending]
-        answers = await session.raw(request, messages.history)
-        following: list[tuple[int, bytes | None]] = []
-        for (position, _), answer in zip(pending, answers, strict=False):
-            if answer.status >= 0x80000000:
-                lost(1)
-                continue
-            if answer.samples is not None:
-                inside = (answer.samples.time > max(int(gap.after[position]), earliest)) & (answer.samples.time <= gap.until[position])
-                found = rows(answer.samples, np.flatnonzero(inside))
-                if len(found):
-                    deliver(np.full(len(found), position, np.int64), found)
-            if answer.more is not None:
-                following.append((position, answer.more))
-        pending = following
+    async def fill(self, gap: Gap) -> None:
+        """Fetches what lies in the gap of each item and delivers it. Raises ConnectError when the connection is lost; what was
+        delivered by then is no longer part of the gap."""
+        np.maximum(gap.after, self.earliest, out=gap.after)
+        positions = [p for p in gap.ready().tolist() if self.nodes[p] is not None]
+        levels = await self.session.attributes([(self.nodes[p], ua.AttributeIds.UserAccessLevel) for p in positions])
+        kept = [p for p, level in zip(positions, levels, strict=True) if isinstance(level, int) and level & _HISTORY_READ]
+        gap.done[list(set(positions) - set(kept))] = True
+        while kept:
+            # Items of like age together, since one request has one span of time.
+            kept.sort(key=lambda p: int(gap.after[p]))
+            for some in chunks(kept, self.session.limits["history"]):
+                await self._fill(gap, some)
+            left = set(gap.ready().tolist())
+            kept = [p for p in kept if p in left]
+
+    async def _fill(self, gap: Gap, positions: Sequence[int]) -> None:
+        details = ua.ReadRawModifiedDetails(
+            IsReadModified=False,
+            StartTime=_utc(min(int(gap.after[p]) for p in positions)),
+            EndTime=_utc(max(int(gap.until[p]) for p in positions)) + datetime.timedelta(milliseconds=1),  # the end itself is left out
+            NumValuesPerNode=_PAGE,
+            ReturnBounds=False,
+        )
+        pending: list[tuple[int, bytes | None]] = [(p, None) for p in positions]
+        while pending:
+            request = ua.HistoryReadRequest()
+            request.Parameters.HistoryReadDetails = details
+            request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+            request.Parameters.NodesToRead = [ua.HistoryReadValueId(NodeId=self.nodes[p], ContinuationPoint=more) for p, more in pending]
+            answers = complete(await self.session.raw(request, messages.history), len(pending))
+            following: list[tuple[int, bytes | None]] = []
+            for (position, _), answer in zip(pending, answers, strict=True):
+                progress = self._page(gap, position, answer)
+                if answer.more is not None:
+                    following.append((position, answer.more))
+                elif not (progress and answer.samples is not None and len(answer.samples) >= _PAGE):
+                    gap.done[position] = True  # else: a full page without a way on is asked for again, from its end
+            pending = following
+
+    def _page(self, gap: Gap, position: int, answer: messages.History) -> bool:
+        """Delivers one node's page; whether it brought anything."""
+        if answer.status >= 0x80000000:
+            self.lost(answer.status not in _NOTHING_THERE)
+            return False
+        if answer.samples is None or not len(answer.samples):
+            return False
+        time = answer.samples.time
+        inside = np.flatnonzero((time > gap.after[position]) & (time <= gap.until[position]))
+        if len(inside):
+            self.deliver(np.full(len(inside), position, np.int64), rows(answer.samples, inside))
+        before = int(gap.after[position])
+        gap.after[position] = max(before, min(int(time.max()), int(gap.until[position])))
+        return int(gap.after[position]) > before
 
 
 def _utc(time: int) -> datetime.datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -13,12 +13,14 @@ from asyncua import ua
 from asyncua.ua.uaerrors import UaError
 
 from ronghe.connect.opcua import messages, refusals, trust, wire
+from ronghe.connect.opcua.binary import bad_frame
 from ronghe.connect.opcua.columns import Columns
 from ronghe.connect.opcua.options import Options
 from ronghe.errors import ConnectError
 from ronghe.text import Text
 
 _T = TypeVar("_T")
+_S = TypeVar("_S", bound=Sized)
 _IDS: Final = ua.ObjectIds
 _LIMITS: Final = {
     "read": _IDS.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
@@ -49,7 +51,7 @@ class Session:
             request = ua.ReadRequest()
             request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
             request.Parameters.NodesToRead = [ua.ReadValueId(n, ua.AttributeIds.Value) for n in some]
-            out.append(await self.raw(request, messages.read))
+            out.append(complete(await self.raw(request, messages.read), len(some)))
         return out
 
     async def attributes(self, nodes: Sequence[tuple[ua.NodeId, ua.AttributeIds]]) -> list[Any]:
@@ -63,7 +65,7 @@ class Session:
             request = ua.ReadRequest()
             request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Neither
             request.Parameters.NodesToRead = [ua.ReadValueId(n, a) for n, a in some]
-            out += (await self.ask(request, ua.ReadResponse)).Results
+            out += complete((await self.ask(request, ua.ReadResponse)).Results, len(some))
         return out
 
     async def write(self, values: Sequence[tuple[ua.NodeId, ua.Variant]]) -> list[int]:
@@ -75,7 +77,8 @@ class Session:
             request.Parameters.NodesToWrite = [
                 ua.WriteValue(NodeId=n, AttributeId=ua.AttributeIds.Value, Value=ua.DataValue(v, StatusCode=None)) for n, v in some
             ]
-            out += [int(r.value) for r in (await self.ask(request, ua.WriteResponse)).Results]
+            results = complete((await self.ask(request, ua.WriteResponse)).Results, len(some))
+            out += [int(r.value) for r in results]
         return out
 
     async def raw(self, request: Any, decode: Callable[[bytes], _T]) -> _T:
@@ -102,6 +105,13 @@ class Session:
     async def close(self) -> None:
         """Never raises."""
         await self.wire.close()
+
+
+def complete(answers: _S, asked: int) -> _S:
+    """The answers, when there is one for each thing asked. Raises BadFrame."""
+    if len(answers) != asked:
+        raise bad_frame(f"{len(answers)} answers to {asked} questions", 0)
+    return answers
 
 
 def is_good(value: ua.DataValue) -> bool:

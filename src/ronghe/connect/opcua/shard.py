@@ -159,8 +159,9 @@ class Shard:
             await asyncio.sleep(0.05)
         nodes: list[Any] = [address.node_id(i.address, session.namespaces) for i in self._items]
         earliest = self._clock() + self._ahead - int(self._options.backfill * 1e9)
+        filler = history.Filler(session, nodes, earliest, self._deliver_old, self._watch.lost)
         for gap in open_:
-            await history.fill(session, nodes, gap, earliest, self._deliver_old, self._watch.lost)
+            await filler.fill(gap)
         self._gaps = [g for g in self._gaps if not g.done.all()]
 
     def _deliver_old(self, positions: NDArray[np.int64], columns: Columns) -> None:

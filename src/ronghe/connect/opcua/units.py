@@ -15,7 +15,8 @@ UNECE: Final = {
     "MQH": "m3/h", "MQS": "m3/s", "L2": "L/min", "LD": "L/d", "E32": "L/h", "G51": "L/s", "E93": "kg/h", "KGS": "kg/s", "E40": "t/h",
     "SEC": "s", "C26": "ms", "B98": "us", "MIN": "min", "HUR": "h", "DAY": "d", "AMP": "A", "4K": "mA", "VLT": "V", "2Z": "mV",
     "KVT": "kV", "OHM": "Ohm", "WTT": "W", "KWT": "kW", "MAW": "MW", "WHR": "W.h", "KWH": "kW.h", "MWH": "MW.h", "JOU": "J", "KJO": "kJ",
-    "D46": "V.A", "KVA": "kV.A", "D44": "V.A{reactive}", "KVR": "kV.A{reactive}", "HTZ": "Hz", "KHZ": "kHz", "MHZ": "MHz", "NEW": "N", "B47": "kN",
+    "D46": "V.A", "KVA": "kV.A", "D44": "V.A{reactive}", "KVR": "kV.A{reactive}",
+    "HTZ": "Hz", "KHZ": "kHz", "MHZ": "MHz", "NEW": "N", "B47": "kN",
     "NU": "N.m", "B48": "kN.m", "DD": "deg", "C81": "rad", "P1": "%", "59": "[ppm]", "C62": "", "LUX": "lx", "2N": "dB",
     "KMQ": "kg/m3", "A93": "g/m3", "GL": "g/L", "GP": "mg/m3", "H29": "ug/m3", "D10": "S/m", "C34": "mol", "Q30": "[pH]",
 }  # fmt: skip

@@ -10,7 +10,7 @@ from asyncua import ua
 
 from ronghe.connect.driver import Found
 from ronghe.connect.opcua import address, units
-from ronghe.connect.opcua.session import Session, chunks, is_good
+from ronghe.connect.opcua.session import Session, chunks, complete, is_good
 from ronghe.connect.opcua.values import built_in
 from ronghe.errors import BadAddress
 from ronghe.plant.model import ValueType
@@ -109,13 +109,13 @@ async def _children(session: Session, nodes: Sequence[ua.NodeId]) -> list[list[u
             )
             for n in some
         ]
-        results = (await session.ask(request, ua.BrowseResponse)).Results
+        results = complete((await session.ask(request, ua.BrowseResponse)).Results, len(some))
         got = [list(r.References or ()) for r in results]
         more = [(i, r.ContinuationPoint) for i, r in enumerate(results) if r.ContinuationPoint]
         while more:
             onward = ua.BrowseNextRequest()
             onward.Parameters.ContinuationPoints = [point for _, point in more]
-            answers = (await session.ask(onward, ua.BrowseNextResponse)).Parameters.Results
+            answers = complete((await session.ask(onward, ua.BrowseNextResponse)).Parameters.Results, len(more))
             following = []
             for (i, _), r in zip(more, answers, strict=True):
                 got[i] += r.References or ()
