@@ -88,14 +88,14 @@ def parse(address: str) -> Point:
         head, _, rest = rest.partition("/")
         unit = _unit(head)
     first, *more = rest.split(":")
-    if first.partition(".")[0].isdigit():
+    if _digits(first.partition(".")[0]):
         table, start, bit = _reference(first)
     else:
         table = _table(first, address)
         if not more:
             raise Malformed(f"{address!r} has no register number, e.g. {table}:100", f"{address!r} 缺少寄存器号，例如 {table}:100")
-        number, _, dot = more.pop(0).partition(".")
-        start, bit = _number(table, number), _bit(dot) if _ else None
+        number, dot, place = more.pop(0).partition(".")
+        start, bit = _number(table, number), _bit(place) if dot else None
     if len(more) > 2:
         raise Malformed(f"too many parts in {address!r}: TABLE:NUMBER:TYPE:ORDER", f"{address!r} 段数过多，应为 表:编号:类型:字节序")
     kind, words = _kind(table, more[0] if more else "", bit)
@@ -122,8 +122,12 @@ def check(address: str, type: ValueType) -> Text | None:
     return None
 
 
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
 def _unit(text: str) -> int:
-    if not text.isdigit() or int(text) > 255:
+    if not _digits(text) or int(text) > 255:
         raise Malformed(
             f"unit {text!r} is no number from 0 to 255, as in 5/holding:100", f"站号 {text!r} 应为 0 到 255，例如 5/holding:100"
         )
@@ -143,10 +147,7 @@ def _table(text: str, address: str) -> Table:
 
 
 def _number(table: str, text: str) -> int:
-    try:
-        number = int(text, 16) if text.startswith("0x") else int(text) if text.isascii() and text.isdigit() else -1
-    except ValueError:
-        number = -1
+    number = int(text, 16) if re.fullmatch(r"0x[0-9a-f]+", text) else int(text) if _digits(text) else -1
     if 0 <= number <= 65535:
         return number
     if _REFERENCE.fullmatch(text) and _CLASSIC[text[0]] == table and 1 <= int(text[1:]) <= 65536:
@@ -170,7 +171,7 @@ def _reference(text: str) -> tuple[Table, int, int | None]:
 
 
 def _bit(text: str) -> int:
-    if not text.isdigit() or int(text) > 15:
+    if not _digits(text) or int(text) > 15:
         raise Malformed(f"bit {text!r} is no number from 0 (lowest) to 15", f"位号 {text!r} 应为 0（最低位）到 15")
     return int(text)
 

@@ -69,10 +69,10 @@ class Modbus(Driver):
         into = Columns(n)
         wanted: dict[int, tuple[list[Point], list[int]]] = {}
         for row, item in enumerate(items):
-            if address.check(item.address, item.type) is not None:
+            point = self._point(item.address, item.type)
+            if point is None:
                 into.fail([row], q.BAD_CONFIGURATION, self._clock())
                 continue
-            point = address.parse(item.address)
             points, rows = wanted.setdefault(self._number(point), ([], []))
             points.append(point)
             rows.append(row)
@@ -139,6 +139,16 @@ class Modbus(Driver):
     async def close(self) -> None:
         self._link.close()
 
+    def _point(self, text: str, type: ValueType | None = None) -> Point | None:
+        """What an address means; None where it cannot be used (for a value of this type)."""
+        try:
+            point = address.parse(text)
+        except Malformed:
+            return None
+        if type is not None and address.check(text, type) is not None:
+            return None
+        return point if self.options.speaks_to(self._number(point)) else None
+
     def _number(self, point: Point) -> int:
         return self.options.unit if point.unit is None else point.unit
 
@@ -152,10 +162,10 @@ class Modbus(Driver):
         sorted_: dict[tuple[int, float], tuple[list[Point], list[int]]] = {}
         malformed = []
         for item in items:
-            if address.check(item.address, item.type) is not None:
+            point = self._point(item.address, item.type)
+            if point is None:
                 malformed.append(item)
                 continue
-            point = address.parse(item.address)
             points, ids = sorted_.setdefault((self._number(point), item.every), ([], []))
             points.append(point)
             ids.append(item.id)
@@ -180,9 +190,8 @@ class Modbus(Driver):
 
     async def _write(self, write: Write) -> int:
         """One write, and its OPC UA StatusCode. Raises Silent, Garbled, Lost or Unreachable where there was no answer."""
-        try:
-            point = address.parse(write.address)
-        except Malformed:
+        point = self._point(write.address)
+        if point is None:
             return q.BAD_CONFIGURATION
         if not point.writable:
             return q.BAD_NOT_WRITABLE

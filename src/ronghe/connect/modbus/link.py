@@ -303,20 +303,19 @@ def _tcp_answer(question: _Question, data: bytes, place: str) -> bytes:
             question.outcome.set_result(_garbled(place))
             return b""
         if len(frame) < length - 1:
+            break
+        if transaction in (question.transaction, 0):
+            mine = not question.unit or data[at + 6] == question.unit
+            question.outcome.set_result(frame if mine and question.answers(frame) else _garbled(place))
             return b""
-        if transaction in (question.transaction, 0) and (not question.unit or data[at + 6] == question.unit):
-            if question.answers(frame):
-                question.outcome.set_result(frame)
-                return b""
-            question.outcome.set_result(_garbled(place))
-            return b""
-        question.noise = True
         at += 6 + length
+    question.noise = len(data) > at
     return data if at else b""
 
 
 def _rtu_answer(question: _Question, data: bytes) -> bytes:
     """Finds the answer (unit, PDU, CRC) among received bytes; noise before and after it is passed over."""
+    question.noise = True
     for at in range(len(data)):
         if data[at] != question.unit:
             continue
@@ -333,5 +332,4 @@ def _rtu_answer(question: _Question, data: bytes) -> bytes:
         if FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big")):
             question.outcome.set_result(frame[1:-2])
             return b""
-    question.noise = True
     return b""

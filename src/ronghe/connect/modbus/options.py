@@ -38,11 +38,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(str(Text("give either host or serial, one of them", "host 与 serial 必须且只能填一个")))
         if self.serial and self.framing == "tcp":
             raise ValueError(str(Text("a serial port speaks RTU: leave framing out", "串口只支持 RTU：请删去 framing")))
+        if not self.speaks_to(self.unit):
+            raise ValueError(str(Text("units of RTU are 1 to 247; 0 would write to all of them", "RTU 站号为 1 到 247；0 是对所有站广播")))
 
     @property
     def rtu(self) -> bool:
         """Whether frames are RTU (address … CRC) rather than Modbus TCP (MBAP header)."""
         return bool(self.serial) or self.framing == "rtu"
+
+    def speaks_to(self, unit: int) -> bool:
+        """Whether one unit answers to this number: in RTU 0 is a broadcast to all, and 248 to 255 are reserved."""
+        return not self.rtu or 1 <= unit <= 247
 
     @property
     def place(self) -> str:

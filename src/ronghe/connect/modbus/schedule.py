@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 
 class Schedule:
-    """Which group is due when. Group i ticks at start, start + every[i], start + 2·every[i] … whatever a poll takes: a poll that runs over
-    the next ticks skips them and counts them. Times are seconds of one monotonic clock, which the caller reads."""
+    """Which group is due when. Group i ticks at start, start + every[i], start + 2·every[i] … whatever a poll takes: of the ticks that pass
+    during a poll the last is served late, the others are skipped and counted. Times are seconds of one monotonic clock, which the caller
+    reads."""
 
     def __init__(self, every: Sequence[float], start: float) -> None:
         self._every, self._start = list(every), start
@@ -24,8 +25,7 @@ class Schedule:
         """Says that the tick given by `due` was served at `now`; gives how many ticks of its group were skipped on the way."""
         _, i = self._heap[0]
         every = self._every[i]
-        passed = int((now - self._start) / every)
-        following = max(self._tick[i] + 1, passed if self._start + passed * every >= now else passed + 1)
+        following = max(self._tick[i] + 1, int((now - self._start) / every))
         missed = following - self._tick[i] - 1
         self._tick[i] = following
         self.skipped[i] += missed

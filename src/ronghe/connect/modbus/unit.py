@@ -36,6 +36,8 @@ WRITE_CODES: Final = {
     l.ACKNOWLEDGE: q.UNCERTAIN,  # taken, not done yet: not confirmed
 }
 _MISSES: Final = 2  # requests without an answer, one after the other, until a unit counts as dead
+_ISOLATIONS: Final = 16  # blocks of a failing device that are parted, each
+_ISOLATE_EVERY: Final = 60.0  # s
 _FORGET: Final = 600.0  # s, after which what a device refused is tried again: its program may have changed
 
 
@@ -86,9 +88,11 @@ class Unit:
         self.version = 0  # grows when what is known about its holes changes
         self._link, self._options, self._clock = link, options, clock
         self._learned: dict[Table, Learned] = defaultdict(Learned)
-        self._learned_at = 0.0
+        self._learned_at: float | None = None
         self._misses = 0
         self._pause = 1.0
+        self._isolations = 0  # extra requests spent on finding the register that makes a block fail, since `_isolated_at`
+        self._isolated_at = 0.0
 
     def plan(self, points: Sequence[Point], rows: Sequence[int]) -> tuple[list[Block], list[int]]:
         """The reads for some points, and the rows that are known to be refused."""
@@ -109,12 +113,13 @@ class Unit:
 
     def forget_in_time(self) -> None:
         """Lets go of what was learned ten minutes ago or earlier."""
-        if self._learned and asyncio.get_running_loop().time() - self._learned_at > _FORGET:
+        if self._learned_at is not None and asyncio.get_running_loop().time() - self._learned_at > _FORGET:
             self.forget()
 
     def forget(self) -> None:
         """Lets go of all that was learned of its registers."""
         self._learned.clear()
+        self._learned_at = None
         self.version += 1
 
     def reconnected(self) -> None:
@@ -123,7 +128,7 @@ class Unit:
         self.state, self.error, self._misses, self._pause = "unproven", None, 0, 1.0
 
     async def fetch(self, block: Block, into: Columns) -> bool:
-        """Reads one block; where the unit refuses an address, reads its parts and remembers. False when a point is illegal.
+        """Reads one block; where the unit refuses it, reads its parts and remembers. False when a point of it failed.
         Raises Dead, Lost, Unreachable."""
         try:
             registers, time = await self._link.read(
@@ -141,22 +146,31 @@ class Unit:
         else:
             self._answered()
             into.put(block, registers, time)
-        return True
+            return True
+        return False
 
     async def _refused(self, block: Block, into: Columns, code: int) -> bool:
-        quality = READ_CODES.get(code, q.BAD)
-        if code in (l.ILLEGAL_ADDRESS, l.ILLEGAL_VALUE) and len(block.points) > 1:
+        illegal = code in (l.ILLEGAL_ADDRESS, l.ILLEGAL_VALUE)
+        if len(block.points) > 1 and (illegal or (code == l.DEVICE_FAILURE and self._may_isolate())):
             left, right = split(block, self._options.order)
-            legal = [await self.fetch(left, into), await self.fetch(right, into)]
-            if all(legal):  # each half can be read, the two together cannot
+            good = [await self.fetch(left, into), await self.fetch(right, into)]
+            if all(good) or (any(good) and not illegal):  # what can be read apart cannot be read together
                 self._learn(block.table).cuts.add(right.start)
-            return all(legal)
+            return all(good)
+        quality = READ_CODES.get(code, q.BAD)
         into.fail(block.rows, quality, self._clock())
-        if code not in (l.ILLEGAL_FUNCTION, l.ILLEGAL_ADDRESS, l.ILLEGAL_VALUE):
-            return True
-        for point in block.points:
-            self._learn(block.table).forbid(point, quality)
+        if illegal or code == l.ILLEGAL_FUNCTION:
+            for point in block.points:
+                self._learn(block.table).forbid(point, quality)
         return False
+
+    def _may_isolate(self) -> bool:
+        """One failing register must not spoil its neighbours; nor may a failing device cost many requests: some a minute."""
+        now = asyncio.get_running_loop().time()
+        if now - self._isolated_at > _ISOLATE_EVERY:
+            self._isolations, self._isolated_at = 0, now
+        self._isolations += 1
+        return self._isolations <= _ISOLATIONS
 
     def _learn(self, table: Table) -> Learned:
         self.version += 1
