@@ -17,7 +17,7 @@ import numpy as np
 from ronghe.apps.maintenance.cause import Measured
 from ronghe.apps.maintenance.normal import learn
 from ronghe.apps.maintenance.packing import pack
-from ronghe.demo.rig import LEARN, SENSORS, cycles
+from ronghe.demo.rig import SENSORS, cycles, split
 from ronghe.models import save
 from ronghe.text import Text
 
@@ -39,7 +39,7 @@ def write_folder(folder: Path, rig_port: int, meter_port: int) -> None:
     for source in files("ronghe.demo").joinpath("plant").iterdir():
         text = source.read_text(encoding="utf-8").replace("@RIG@", str(rig_port)).replace("@METER@", str(meter_port))
         (folder / source.name).write_text(text, encoding="utf-8")
-    rows = cycles()[1.0][:LEARN].reshape(-1, len(SENSORS))
+    rows = split(cycles()[1.0])[0].reshape(-1, len(SENSORS))
     with (folder / "normal.csv").open("w", newline="", encoding="utf-8") as f:
         writer = csv.writer(f)
         writer.writerow(["time", *(TAGS[s] for s in SENSORS)])

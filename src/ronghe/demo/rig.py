@@ -23,7 +23,6 @@ LEVELS = (0.03, 0.2, 1.0)  # recorded conditions of the cooler
 AMBIENT = 22.0  # Cel
 NOMINAL_FAN, NOMINAL_PUMP = 60.0, 1450.0  # %, 1/min
 LAG = 45.0  # s of recorded time, in which 63 % of a change in cooling shows
-LEARN = 29  # of the cycles with a good cooler; the rest are played, so that nothing is judged on what it was learned from
 
 
 def rows(name: str) -> Iterator[dict[str, str]]:
@@ -40,6 +39,12 @@ def cycles() -> dict[float, NDArray[np.float64]]:
     return {level: np.array(list(by_cycle.values())) for level, by_cycle in found.items()}
 
 
+def split(good: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The good cooler's cycles to learn from, and those to play: every other one, so that both see each pressure of the accumulator and
+    nothing is judged on what it was learned from."""
+    return good[::2], good[1::2]
+
+
 @dataclass
 class Rig:
     """The rig's state. `step(seconds)` moves recorded time on and gives the eight sensor values."""
@@ -51,7 +56,7 @@ class Rig:
 
     def __post_init__(self) -> None:
         self._cycles = cycles()
-        self._cycles[1.0] = self._cycles[1.0][LEARN:]
+        self._cycles[1.0] = split(self._cycles[1.0])[1]
         self._rng = np.random.default_rng(self.seed)
         self._second = 0
         self._chosen = {level: self._pick(level) for level in LEVELS}

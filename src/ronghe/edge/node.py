@@ -39,6 +39,7 @@ from ronghe.text import Text
 
 log = logging.getLogger(__name__)
 
+_PATIENCE = 10_000_000_000  # ns after the start in which a connection may still be connecting
 STATE = ".ronghe"  # the folder in a plant folder that holds all that the node itself writes
 
 
@@ -64,6 +65,7 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
         self._told: dict[str, str] = {}  # per case, the state that its app was told
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._started = 0
         for tag in plant.tags.values():
             self.latest.stale_after[self.index.id(tag.tag)] = round(max(3 * tag.every, 5.0) * 1e9)
 
@@ -75,6 +77,7 @@ class Node:
     async def start(self) -> None:
         """Opens every connection and starts every app. What cannot start becomes an alarm; nothing is raised for it."""
         self._loop = asyncio.get_running_loop()
+        self._started = self.clock()
         self.recorder.start()
         for name in self.plant.apps:
             self._start_app(name)
@@ -228,7 +231,8 @@ class Node:
             if driver.by_exception and driver.health.state == "up" and driver.health.lag < 5.0:
                 ids = self._items[name]
                 self.latest.confirm(ids[~q.is_bad(self.latest.code[ids])], now)
-            down = driver.health.state in ("down", "connecting")
+            state = driver.health.state
+            down = state == "down" or (state == "connecting" and now - self._started > _PATIENCE)
             why = driver.health.reason or Text("not connected yet", "尚未连接")
             what = Text(f"connection {name} is down: {why.en}", f"连接 {name} 中断：{why.zh}") if down else None
             self._system(f"connection/{name}", "high", what)
