@@ -1,12 +1,18 @@
-"""Real servers for the tests: node-opcua in its own process."""
+"""Real servers for the tests: node-opcua in its own process; asyncua's where that lacks something; and a cable between."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import datetime
 import json
+import socket
 import subprocess
 import threading
 from pathlib import Path
 from typing import Any
+
+from asyncua import Server, ua
 
 from ronghe.bench import peers
 
@@ -56,3 +62,90 @@ def _drain(pipe: Any, said: list[str]) -> None:
         said.extend(pipe)
     except ValueError:
         return  # closed
+
+
+class Proxy:
+    """A cable between a client and a server, which can be cut, left dead without a sign, or mended."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = host, port
+        self._server: asyncio.Server | None = None
+        self._pairs: list[asyncio.StreamWriter] = []
+        self._dead = asyncio.Event()
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"opc.tcp://127.0.0.1:{self.port}"
+
+    async def mend(self) -> None:
+        self._dead.clear()
+        if self._server is None:
+            self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """Every connection ends, none can be made."""
+        assert self._server is not None
+        self._server.close()
+        self._server = None
+        for writer in self._pairs:
+            writer.transport.abort()
+        self._pairs.clear()
+
+    def silence(self) -> None:
+        """Connections stay, and carry nothing any more."""
+        self._dead.set()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(*self._target)
+        self._pairs += [writer, far_writer]
+        await asyncio.gather(self._carry(reader, far_writer), self._carry(far_reader, writer))
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if not self._dead.is_set():
+                    writer.write(data)
+                    await writer.drain()
+        writer.close()
+
+
+class Keeper:
+    """An asyncua server that keeps history: what node-opcua's open part lacks. Runs in the test's own loop."""
+
+    def __init__(self) -> None:
+        self.server = Server()
+        self.port = 0
+        self.made: dict[str, list[tuple[int, float]]] = {}
+        """Every value given to a node: (source time in ns, value)."""
+        self._nodes: dict[str, Any] = {}
+        self._turn = 0
+
+    async def start(self, *, names: tuple[str, ...] = ("a", "b"), history: tuple[str, ...] = ("a", "b"), page: int = 10_000) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        await self.server.init()
+        self.server.set_endpoint(f"opc.tcp://127.0.0.1:{self.port}")
+        self.server.iserver.history_manager.storage.max_history_data_response_size = page
+        space = await self.server.register_namespace("http://example.org/keeper")
+        for name in names:
+            node = await self.server.nodes.objects.add_variable(ua.NodeId(name, space), name, 0.0)
+            self._nodes[name] = node
+            self.made[name] = []
+        await self.server.start()
+        for name in history:
+            await self.server.historize_node_data_change(self._nodes[name], period=None)
+
+    async def put(self, *names: str) -> None:
+        """Gives each node a new value, now."""
+        self._turn += 1
+        for name in names or tuple(self._nodes):
+            now = datetime.datetime.now(datetime.UTC)
+            value = ua.DataValue(ua.Variant(float(self._turn), ua.VariantType.Double), SourceTimestamp=now, ServerTimestamp=now)
+            await self.server.write_attribute_value(self._nodes[name].nodeid, value)
+            self.made[name].append((round(now.timestamp() * 1e6) * 1000, float(self._turn)))
+
+    async def stop(self) -> None:
+        await self.server.stop()

@@ -42,6 +42,7 @@ class OpcUa(Driver):
         self._connecting = asyncio.Lock()
         self._kinds: dict[str, ua.VariantType] = {}
         self._shards: dict[int, Text | None] = {}  # why each is down; None: up
+        self._was_up = False
         self._lags: deque[tuple[int, float]] = deque()  # (second, worst lag in it), falling
         self.health.since = clock()
 
@@ -169,10 +170,12 @@ class OpcUa(Driver):
     def up(self, shard: int, session: Session) -> None:
         """All items of a shard are set up."""
         self._shards[shard] = None
-        if self.health.state == "down":
+        if any(self._shards.values()):
+            return
+        if self.health.state == "down" and self._was_up:
             self.health.reconnects += 1
-        if not any(self._shards.values()):
-            self._state("up", None)
+        self._was_up = True
+        self._state("up", None)
 
     def down(self, shard: int, error: ConnectError) -> None:
         """A shard lost its connection, or could not make it."""

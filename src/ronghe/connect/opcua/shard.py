@@ -109,7 +109,7 @@ class Shard:
         self._gaps = [g for g in self._gaps if not g.done.all()]
         if self._options.backfill:
             self._gaps.append(history.Gap.opened(self._last))
-        self._floor = time
+        self._floor = time.copy()
         self._returning = True
         self._sink(Batch.of(self._index, self._ids, time, np.nan, q.BAD_NO_COMMUNICATION))
         self._watch.delivered(len(time), 0, 0)
