@@ -14,6 +14,8 @@ from ronghe.plant.problems import Problems, nearest
 TAGS: Final = "tags.csv"
 DICTIONARY: Final = "dictionary.csv"
 PLANT: Final = "plant.toml"
+RESERVED: Final = "apps"
+"""The first word of the tags under which the signals of apps are kept."""
 
 _PART: Final = re.compile(r"\w[\w.\-]*")
 _IRDI: Final = re.compile(r"\d{4}[-/][\w/\-:.]*#\S+")
@@ -108,6 +110,8 @@ def check_tags(
             continue
         found[t.tag], lines[t.tag] = t, line
         check_path(TAGS, line, ("tag", "测点"), t.tag, problems)
+        if t.tag.split("/")[0] == RESERVED:
+            problems.error(TAGS, line, f"{RESERVED!r} is kept for what apps compute", f"{RESERVED!r} 保留给应用的计算结果")
         prop = dictionary.get(t.property)
         if prop is None:
             problems.error(
