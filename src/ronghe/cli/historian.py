@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from ronghe.errors import BadQuery
 from ronghe.historian import Historian
+from ronghe.historian.aggregate import FUNCTIONS
 from ronghe.historian.place import store_of
-from ronghe.historian.query import FUNCTIONS
 from ronghe.signals import TagIndex
 from ronghe.signals import quality as q
 from ronghe.signals.when import format_time, parse_duration, parse_time

@@ -14,7 +14,8 @@ _RUNS: Final = 8  # sorted runs held before they are joined into one
 
 
 class Head:
-    """A bounded buffer of rows. `log` is the number of the newest log file that has any of them. One thread adds; any thread may read."""
+    """A bounded buffer of rows. No row of the logs numbered up to `log` is in a later head, so that
+    sealing this one is the end of them. One thread adds; any thread may read."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from ronghe.errors import BadQuery
 from ronghe.historian.block import Block, merge
-from ronghe.historian.query import Sources
+from ronghe.historian.query import Sources, overlap
 from ronghe.text import Text
 
 if TYPE_CHECKING:
@@ -55,7 +53,9 @@ def _offer(connection: duckdb.DuckDBPyConnection, sources: Sources, names: Seque
     connection.register("head", _arrow(head))
     paths = [str(s.path).replace("'", "''") for s in sources.segments]
     rows = [_SEGMENT.format(order=i, path=p) for i, p in enumerate(paths)] + [_HEAD.format(order=len(paths))]
-    twice = _written_twice(sources, head)
+    spans = Sources(sources.segments).spans(None, 0, 2**63 - 1)
+    spans.append((head.tag[head.firsts()], head.time[head.firsts()], head.time[head.lasts()]))
+    twice, _ = overlap(spans)
     parts = [r for r, t in zip(rows, twice, strict=True) if not t]
     if twice.any():
         parts.append(_ONCE.format(rows=" UNION ALL ".join(r for r, t in zip(rows, twice, strict=True) if t)))
@@ -71,22 +71,3 @@ def _arrow(block: Block) -> pa.Table:
     text = pa.nulls(len(block), pa.utf8()) if block.text is None else block.text
     time = pa.array(block.time).cast(pa.timestamp("ns", tz="UTC"))
     return pa.table({"tag": block.tag, "time": time, "value": block.value, "quality": block.quality, "text": text})
-
-
-def _written_twice(sources: Sources, head: Block) -> NDArray[np.bool_]:
-    """Which sources (segments, then the head) may hold a sample that another one holds too: those whose times overlap in some tag."""
-    spans = [(s.index().tag, s.index().first, s.index().last) for s in sources.segments]
-    spans.append((head.tag[head.firsts()], head.time[head.firsts()], head.time[head.lasts()]))
-    source = np.repeat(np.arange(len(spans)), [len(s[0]) for s in spans])
-    tag, begin, end = (np.concatenate(c) for c in zip(*spans, strict=True))
-    order = np.lexsort((begin, tag))
-    source, tag, begin, end = source[order], tag[order], begin[order], end[order]
-    out = np.zeros(len(spans), np.bool_)
-    # Ordered by first time, an interval overlaps an earlier one when it begins before the latest end so far.
-    for step in range(1, len(spans)):
-        near = (tag[step:] == tag[:-step]) & (begin[step:] <= end[:-step])
-        if not near.any():  # then none begins before an end further back either
-            break
-        out[source[step:][near]] = True
-        out[source[:-step][near]] = True
-    return out

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ronghe.errors import HistorianError
 from ronghe.historian import disk, manifest, query, wal
+from ronghe.historian.aggregate import aggregate, check_functions, table
 from ronghe.historian.block import Block
 from ronghe.historian.head import Head
 from ronghe.historian.names import Names
@@ -103,8 +104,7 @@ class Historian:
         self.newest = Newest()
         segments = tuple(Segment(self.folder, meta) for meta in self._manifest.segments)
         if not self.newest.load(self.folder / "newest") and segments:
-            everything = np.arange(len(self._names), dtype=np.int32)
-            self.newest.update(Sources(segments).last(everything, _FOREVER))
+            self.newest.update(Sources(segments).last(self._known(None), _FOREVER))
         self.sources = Sources(segments, tuple(self._replay()))
         if not self.readonly:
             self._log: wal.LogWriter | None = None
@@ -125,8 +125,8 @@ class Historian:
                 if heads[-1].room() < len(block):
                     heads.append(Head(max(self._head_rows, len(block))))
                 heads[-1].add(block)
-                heads[-1].log = number
                 self.newest.update(block)
+            heads[-1].log = number
         return heads
 
     # ── writing ──
@@ -209,8 +209,7 @@ class Historian:
         ids = self._ids(tags)
         if at is None:
             return self._batch(self.newest.get(ids))
-        everything = np.arange(len(self._names), dtype=np.int32) if ids is None else ids
-        return self._batch(self._read(lambda s: s.last(everything, at)))
+        return self._batch(self._read(lambda s: s.last(self._known(tags), at)))
 
     def raw(self, tags: Sequence[str] | None, start: int, end: int, limit: int | None = None) -> Batch:
         """The samples of some tags (None: all) with start <= time < end (ns), sorted by (tag, time), tags in the order of `index`;
@@ -227,24 +226,22 @@ class Historian:
         are Good. Sorted by (tag, time). Raises BadQuery for an unknown function, every <= 0 or end < start.
         """
         query.check_step(start, end, every)
-        query.check_functions(functions)
-        block = self._read(lambda s: s.raw(self._ids(tags), start, end))
-        columns = query.aggregate(block, every, functions)
+        check_functions(functions)
+        ids = self._known(tags)
+        columns = self._read(lambda s: aggregate(s, ids, start, end, every, functions))
         tag, order = self._order(columns["tag"].astype(np.int32))
         if order is not None:
             columns = {n: c[order] for n, c in columns.items()}
-        return query.table(columns, pa.DictionaryArray.from_arrays(pa.array(tag), self.index.arrow()))
+        return table(columns, pa.DictionaryArray.from_arrays(pa.array(tag), self.index.arrow()))
 
     def asof(self, tags: Sequence[str], start: int, end: int, every: int, max_age: int | None = None) -> Window:
         """The tags side by side on the grid start, start + every, … < end (ns), as an app is given them live (`signals.Grid`): each cell
         holds the last sample at or before the row's time; NaN when it is not Good or older than `max_age` ns (3 steps by default), its
         quality and age are given all the same. Raises BadQuery for every <= 0 or end < start."""
-        grid = query.grid_of(start, end, every)
+        grid = query.grid_of(start, end, every, len(tags))
         ids = np.array([-1 if (i := self._names.find(t)) is None else i for t in tags], np.int32)
-        known = np.unique(ids[ids >= 0])
-        before = self._read(lambda s: s.last(known, start - 1))
-        block = self._read(lambda s: s.raw(known, start, end))
-        return query.asof(before, block, tags, ids, grid, 3 * every if max_age is None else max_age)
+        oldest = 3 * every if max_age is None else max_age
+        return self._read(lambda s: query.asof(s, tags, ids, grid, every, oldest))
 
     def sql(self, text: str) -> pa.Table:
         """The answer to one SELECT of DuckDB's SQL over `samples(tag, time, value, quality, text)`; it can reach nothing else, and change
@@ -277,6 +274,11 @@ class Historian:
         if tags is None:
             return None
         return np.unique(np.array([i for t in tags if (i := self._names.find(t)) is not None], np.int32))
+
+    def _known(self, tags: Sequence[str] | None) -> NDArray[np.int32]:
+        """As `_ids`, with all of them for None."""
+        ids = self._ids(tags)
+        return np.arange(len(self._names), dtype=np.int32) if ids is None else ids
 
     def _read(self, answer: Callable[[Sources], T]) -> T:
         """Answers from a consistent view; again from a newer one when a segment was merged away meanwhile."""

@@ -48,7 +48,7 @@ class Upkeep:
 
     def _adopt_orphans(self) -> None:
         """Files that a crash left behind: half written, merged or sealed already."""
-        known = {m.file for m in self._manifest.segments}
+        known = {p.name for s in self._store.sources.segments for p in s.files}
         for path in self._folder.iterdir():
             if path.suffix == ".tmp" or (path.name.startswith("seg-") and path.name not in known):
                 self._doomed.append((path, time.monotonic()))
@@ -151,7 +151,7 @@ class Upkeep:
         if head is self._store.sources.heads[-1]:
             return False
         block = head.block()
-        writer = self._new_segment(len(block))
+        writer = self._new_segment(len(block), with_minutes=False)
         try:
             for piece in _pieces(block):
                 writer.write(piece)
@@ -173,7 +173,7 @@ class Upkeep:
         return True
 
     def _merge(self, group: Sequence[Segment]) -> None:
-        writer = self._new_segment(sum(s.meta.rows for s in group))
+        writer = self._new_segment(sum(s.meta.rows for s in group), with_minutes=True)
         try:
             compaction.merge_into(writer, group, self._oldest(), self._urgent)
             meta = writer.finish()
@@ -184,8 +184,8 @@ class Upkeep:
             now = self._store.sources.segments
             at = now.index(group[0]) if group[0] in now else -1
             if at < 0 or now[at : at + len(group)] != tuple(group):  # some of them were retired meanwhile
-                if meta:
-                    self._doom(self._folder / meta.file)
+                for path in Segment(self._folder, meta).files if meta else ():
+                    self._doom(path)
                 return
             merged = () if meta is None else (Segment(self._folder, meta),)
             self._replace((*now[:at], *merged, *now[at + len(group) :]))
@@ -216,10 +216,10 @@ class Upkeep:
 
     # ── files ──
 
-    def _new_segment(self, rows: int) -> SegmentWriter:
+    def _new_segment(self, rows: int, *, with_minutes: bool) -> SegmentWriter:
         # A number is used once, even when the attempt fails: a file may be known to a manifest whose saving seemed to fail.
         number, self._next = self._next, self._next + 1
-        return SegmentWriter(self._folder / f"seg-{number:010d}.parquet", rows)
+        return SegmentWriter(self._folder / f"seg-{number:010d}.parquet", rows, with_minutes=with_minutes)
 
     def _commit(self, segments: tuple[Segment, ...], log: int) -> None:
         new = manifest.Manifest(next=self._next, log=log, segments=tuple(s.meta for s in segments))
@@ -231,7 +231,8 @@ class Upkeep:
         self._commit(segments, self._manifest.log)
         self._store.sources = Sources(segments, self._store.sources.heads)
         for segment in gone:
-            self._doom(segment.path)
+            for path in segment.files:
+                self._doom(path)
             segment.close()
         self._remove_doomed()
 
