@@ -8,33 +8,37 @@ const ATOMS: Record<string, string> = {
   deg: "°",
   um: "µm",
   Ohm: "Ω",
-  "1": "",
   "[ppm]": "ppm",
   "[in_i]": "in",
   "[psi]": "psi",
-  min: "min",
+  "kV.A{reactive}": "kvar",
+  "V.A{reactive}": "var",
 };
 const UPPER = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /** A UCUM code as people write the unit: Cel → °C, m3/h → m³/h, kW.h → kW·h. */
 export function unit(code: string): string {
+  if (code in ATOMS) return ATOMS[code]!;
   return code
+    .replace(/\{[^}]*\}/g, "")
     .split(/([./])/)
     .map((part) => {
       if (part === ".") return "·";
       if (part === "/") return part;
-      if (part in ATOMS && !/^1$/.test(part)) return ATOMS[part];
+      if (part in ATOMS) return ATOMS[part];
       return part.replace(/^([a-zA-Z]+)(\d)$/, (_, name: string, power: string) => (ATOMS[name] ?? name) + UPPER[Number(power)]);
     })
     .join("");
 }
 
-/** How many decimals a tag deserves: about four significant digits of the largest value that it can have. */
+/** How many decimals a tag deserves: about a thousandth of its range; four significant digits where it has none. */
 export function decimals(tag: Pick<Tag, "type" | "low" | "high"> | undefined, value: number): number {
   if (tag?.type === "int" || tag?.type === "bool") return 0;
-  const most = Math.max(Math.abs(tag?.high ?? 0), Math.abs(tag?.low ?? 0)) || Math.abs(value);
-  if (!Number.isFinite(most) || most === 0) return 2;
-  return Math.min(5, Math.max(0, 4 - Math.ceil(Math.log10(most + Number.EPSILON))));
+  const range = typeof tag?.low === "number" && typeof tag?.high === "number" ? tag.high - tag.low : 0;
+  if (range > 0) return Math.min(5, Math.max(0, Math.round(3 - Math.log10(range))));
+  const size = Math.abs(value);
+  if (!Number.isFinite(size) || size === 0) return 2;
+  return Math.min(5, Math.max(0, 3 - Math.floor(Math.log10(size))));
 }
 
 /** A value with sensible digits and a true minus sign; a dash where there is none. */

@@ -9,6 +9,7 @@ export interface Need {
   key: string;
   priority?: Priority;
   seen: boolean;
+  over: boolean;
   what: string;
   todo: string;
   where: string;
@@ -21,17 +22,18 @@ export function needs(): Need[] {
     key: a.key,
     priority: a.priority,
     seen: shown(a) === "acknowledged",
+    over: shown(a) === "returned",
     what: say(a.text),
     todo: say(a.action),
     where: a.equipment,
-    link: a.key.startsWith("system/connection/") ? to("connections") : a.key.startsWith("system/app/") ? to("apps") : a.equipment ? to("equipment", a.equipment) : to("alarms"),
+    link: shown(a) === "returned" ? to("alarms") : a.key.startsWith("system/connection/") ? to("connections") : a.key.startsWith("system/app/") ? to("apps") : a.equipment ? to("equipment", a.equipment) : to("alarms"),
   }));
   for (const one of waiting().filter((c) => c.state === "waiting")) {
-    found.push({ key: one.id, seen: false, what: t("decide", { what: fullLabel(one.advice.tag) }), todo: say(one.advice.reason), where: "", link: to("advice", one.id) });
+    found.push({ key: one.id, seen: false, over: false, what: t("decide", { what: fullLabel(one.advice.tag) }), todo: say(one.advice.reason), where: "", link: to("advice", one.id) });
   }
   const trouble = connections.now?.recorder.trouble;
   if (trouble && !standing().some((a) => a.key === "system/recorder")) {
-    found.push({ key: "recorder", seen: false, what: say(trouble), todo: "", where: "", link: to("connections") });
+    found.push({ key: "recorder", seen: false, over: false, what: say(trouble), todo: "", where: "", link: to("connections") });
   }
   return found;
 }

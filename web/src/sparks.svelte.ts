@@ -1,8 +1,8 @@
-// The last quarter of an hour of many tags, for the small trends beside values: fetched together, then carried on by the stream.
+// The last minutes of many tags, for the small trends beside values: fetched together, then carried on by the stream.
 import { api } from "./api";
 import { live } from "./live.svelte";
 
-export const SPAN = 15 * 60_000; // ms
+export const SPAN = 5 * 60_000; // ms
 const POINTS = 90;
 const STEP = SPAN / POINTS;
 const AT_ONCE = 40;

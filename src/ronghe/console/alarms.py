@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from litestar import get, post
+from litestar.params import JSONBody
 
 from ronghe.console.desk import Call, desk_of, needs, person
 from ronghe.console.failures import Refused
@@ -50,14 +51,14 @@ def alarms(request: Call) -> AlarmList:
 
 
 @post("/api/alarms/acknowledge", opt=needs(Role.OPERATOR), status_code=200, sync_to_thread=False)
-def acknowledge(request: Call, data: Acknowledge) -> Alarm:
+def acknowledge(request: Call, data: JSONBody[Acknowledge]) -> Alarm:
     """Acknowledges an alarm under the person's name."""
     node = desk_of(request).node
     return node.alarms.acknowledge(data.key, person(request).name, node.clock(), data.comment)
 
 
 @post("/api/alarms/shelve", opt=needs(Role.OPERATOR), status_code=200, sync_to_thread=False)
-def shelve(request: Call, data: Shelve) -> Alarm:
+def shelve(request: Call, data: JSONBody[Shelve]) -> Alarm:
     """Hides an alarm for a while, with a reason. Longer than a shift needs an engineer."""
     node, who = desk_of(request).node, person(request)
     if data.minutes > OPERATOR_SHELF and who.role < Role.ENGINEER:
@@ -71,7 +72,7 @@ def shelve(request: Call, data: Shelve) -> Alarm:
 
 
 @post("/api/alarms/unshelve", opt=needs(Role.OPERATOR), status_code=200, sync_to_thread=False)
-def unshelve(request: Call, data: Unshelve) -> Alarm:
+def unshelve(request: Call, data: JSONBody[Unshelve]) -> Alarm:
     """Shows a shelved alarm again before its time."""
     node = desk_of(request).node
     return node.alarms.unshelve(data.key, person(request).name, node.clock())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
@@ -13,8 +13,9 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 import ronghe
 from ronghe.console import access, alarms, cases, factory, failures, live, page, people, record, session, state, trend
-from ronghe.console.desk import Desk
-from ronghe.console.headers import HEADERS
+from ronghe.console.desk import Desk, needs
+from ronghe.console.headers import add_headers
+from ronghe.console.roles import Role
 from ronghe.console.throttle import Throttle
 from ronghe.console.users import Users
 from ronghe.edge.node import Node
@@ -45,10 +46,13 @@ def create_app(node: Node, users: Users) -> Litestar:
         route_handlers=[*API, page.index, page.asset],
         guards=[access.check],
         exception_handlers=failures.HANDLERS,
-        response_headers=HEADERS,
+        before_send=[add_headers],
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude=["/api/stream", "^/$", "/assets/"]),
         openapi_config=OpenAPIConfig(
-            title="Ronghe console", version=ronghe.__version__, path="/api/schema", render_plugins=[JsonRenderPlugin(path="/openapi.json")]
+            title="Ronghe console",
+            version=ronghe.__version__,
+            openapi_router=Router("/api/schema", route_handlers=[], opt=needs(Role.VIEWER)),
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         ),
         lifespan=[lifespan],
         request_max_body_size=100_000,

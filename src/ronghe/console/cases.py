@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from litestar import get, post
+from litestar.params import FromPath, JSONBody
 
 from ronghe.console.desk import Call, desk_of, needs, person
 from ronghe.console.roles import Role
@@ -37,25 +38,25 @@ def cases(request: Call) -> CaseList:
 
 
 @get("/api/cases/{case:str}", opt=needs(Role.VIEWER), sync_to_thread=False)
-def case(request: Call, case: str) -> Case:
+def case(request: Call, case: FromPath[str]) -> Case:
     """One advice and what became of it."""
     return desk_of(request).node.guard.case(case)
 
 
 @post("/api/cases/{case:str}/approve", opt=needs(Role.OPERATOR), status_code=200)
-async def approve(request: Call, case: str) -> Case:
+async def approve(request: Call, case: FromPath[str]) -> Case:
     """Approves an advice under the person's name; the last approval needed writes, after all checks were made again."""
     return await desk_of(request).node.guard.approve(case, person(request).name)
 
 
 @post("/api/cases/{case:str}/reject", opt=needs(Role.OPERATOR), status_code=200)
-async def reject(request: Call, case: str, data: Why) -> Case:
+async def reject(request: Call, case: FromPath[str], data: JSONBody[Why]) -> Case:
     """Rejects an advice with a reason."""
     return await desk_of(request).node.guard.reject(case, person(request).name, data.why)
 
 
 @post("/api/kill", opt=needs(Role.OPERATOR), status_code=200, sync_to_thread=False)
-def kill(request: Call, data: Why) -> Switch:
+def kill(request: Call, data: JSONBody[Why]) -> Switch:
     """Stops every write to every machine, at once and over a restart."""
     guard = desk_of(request).node.guard
     guard.kill(person(request).name, data.why)
@@ -63,7 +64,7 @@ def kill(request: Call, data: Why) -> Switch:
 
 
 @post("/api/kill/release", opt=needs(Role.ENGINEER), status_code=200, sync_to_thread=False)
-def release(request: Call, data: Why) -> Switch:
+def release(request: Call, data: JSONBody[Why]) -> Switch:
     """Lets the guard write again."""
     guard = desk_of(request).node.guard
     guard.release(person(request).name, data.why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from litestar.datastructures import ResponseHeader
+from litestar.types import Message, Scope
 
 POLICY: Final = "; ".join(
     [
@@ -22,7 +22,7 @@ POLICY: Final = "; ".join(
 )
 
 HEADERS: Final = [
-    ResponseHeader(name=name, value=value)
+    (name.lower().encode(), value.encode())
     for name, value in {
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
@@ -33,3 +33,9 @@ HEADERS: Final = [
         "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     }.items()
 ]
+
+
+async def add_headers(message: Message, scope: Scope) -> None:
+    """Litestar hook `before_send`: also the answers that no handler gave (404, 405) carry them."""
+    if message["type"] == "http.response.start":
+        message["headers"] = [*message["headers"], *HEADERS]

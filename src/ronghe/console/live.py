@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import numpy as np
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 from numpy.typing import NDArray
 
@@ -27,7 +27,7 @@ EVERY: Final = 0.25  # s between messages
 HEARTBEAT: Final = 4  # an empty message after so many silent turns: the page knows within seconds when we are gone
 
 Row = tuple[int, int, float | str | None, int]
-Ids = Annotated[str, Parameter(description='tag ids, e.g. "0-12,40"; empty: none; "all"', max_length=20_000)]
+Ids = Annotated[str, QueryParameter(description='tag ids, e.g. "0-12,40"; empty: none; "all"', max_length=20_000)]
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +95,7 @@ def live(request: Call, ids: Ids = "all") -> Changes:
 
 
 @get("/api/stream", opt=needs(Role.VIEWER), media_type="text/event-stream", sync_to_thread=False)
-def stream(request: Call, boot: str = "", ids: Ids = "") -> Stream:
+def stream(request: Call, boot: FromQuery[str] = "", ids: Ids = "") -> Stream:
     """Server-Sent Events: first all asked for, then what changes, at most four messages a second.
 
     With another `boot` than this run's the ids mean nothing: the only event is then `boot`, upon which a page fetches /api/plant again.

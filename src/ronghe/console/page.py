@@ -12,6 +12,7 @@ from typing import Final
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from ronghe.console.desk import Call, needs
 from ronghe.console.roles import Role
@@ -61,6 +62,6 @@ def index(request: Call) -> Response[bytes]:
 
 
 @get("/assets/{name:str}", opt=needs(Role.ANYONE), include_in_schema=False, sync_to_thread=False)
-def asset(request: Call, name: str) -> Response[bytes]:
+def asset(request: Call, name: FromPath[str]) -> Response[bytes]:
     """A script, style sheet, font or picture of the page."""
     return _serve(request, f"assets/{name}")

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 from litestar import delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 
 from ronghe.console.desk import Call, desk_of, needs, person
 from ronghe.console.failures import Refused
@@ -62,7 +63,7 @@ def everybody(request: Call) -> list[Person]:
 
 
 @post("/api/users", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
-def add(request: Call, data: NewPerson) -> Link:
+def add(request: Call, data: JSONBody[NewPerson]) -> Link:
     """Adds a person; the answer's link lets them set a password."""
     users = desk_of(request).users
     users.add(data.name, Role[data.role.upper()])
@@ -70,13 +71,13 @@ def add(request: Call, data: NewPerson) -> Link:
 
 
 @patch("/api/users/{name:str}", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
-def set_role(request: Call, name: str, data: NewRole) -> Person:
+def set_role(request: Call, name: FromPath[str], data: JSONBody[NewRole]) -> Person:
     """Changes a role and ends the person's sessions."""
     return _person(desk_of(request).users.set_role(name, Role[data.role.upper()]))
 
 
 @delete("/api/users/{name:str}", opt=needs(Role.ADMINISTRATOR), status_code=204, sync_to_thread=False)
-def remove(request: Call, name: str) -> None:
+def remove(request: Call, name: FromPath[str]) -> None:
     """Removes a person. Nobody removes themselves."""
     if person(request).name == name:
         raise Refused(400, Text("nobody can remove themselves", "不能删除自己"), Text("ask another administrator", "请由其他管理员操作"))
@@ -84,7 +85,7 @@ def remove(request: Call, name: str) -> None:
 
 
 @post("/api/users/{name:str}/link", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
-def make_link(request: Call, name: str) -> Link:
+def make_link(request: Call, name: FromPath[str]) -> Link:
     """A new one-time link for a person: a forgotten password. Their password holds until it is used."""
     return Link(name=name, fragment=fragment(desk_of(request).users.link(name)))
 

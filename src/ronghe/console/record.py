@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import msgspec
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from ronghe.console.desk import Call, desk_of, needs
 from ronghe.console.roles import Role
@@ -28,10 +28,10 @@ CHUNK: Final = 500
 @get("/api/ledger", opt=needs(Role.VIEWER))
 async def ledger(
     request: Call,
-    before: Annotated[int, Parameter(ge=0, description="only entries with a smaller seq; 0: from the newest")] = 0,
-    count: Annotated[int, Parameter(ge=1, le=500)] = 100,
-    kind: Annotated[str, Parameter(description='only kinds that are or begin with this and a dot, e.g. "alarm"')] = "",
-    without: Annotated[str, Parameter(description="leaves out the kinds that are or begin with this and a dot")] = "",
+    before: Annotated[int, QueryParameter(ge=0, description="only entries with a smaller seq; 0: from the newest")] = 0,
+    count: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
+    kind: Annotated[str, QueryParameter(description='only kinds that are or begin with this and a dot, e.g. "alarm"')] = "",
+    without: Annotated[str, QueryParameter(description="leaves out the kinds that are or begin with this and a dot")] = "",
 ) -> LedgerPage:
     """Entries of the ledger, newest first."""
     record = desk_of(request).node.ledger

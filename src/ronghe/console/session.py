@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 from litestar import Response, delete, get, post
+from litestar.params import JSONBody
 
 from ronghe.console.access import COOKIE, session_cookie
 from ronghe.console.desk import Call, desk_of, needs, person
@@ -67,7 +68,7 @@ def me(request: Call) -> Me:
 
 
 @post("/api/session", opt=needs(Role.ANYONE), status_code=200)
-async def sign_in(request: Call, data: SignIn) -> Response[Me]:
+async def sign_in(request: Call, data: JSONBody[SignIn]) -> Response[Me]:
     """Signs in: sets the session cookie. 401 when name and password do not fit, 429 after too many tries."""
     desk = desk_of(request)
     place = request.client.host if request.client else ""
@@ -88,14 +89,14 @@ def sign_out(request: Call) -> Response[None]:
 
 
 @post("/api/link", opt=needs(Role.ANYONE), status_code=200, sync_to_thread=False)
-def look_at_link(request: Call, data: Token) -> LinkOwner:
+def look_at_link(request: Call, data: JSONBody[Token]) -> LinkOwner:
     """Whose one-time link it is. 400 when it was used or is too old."""
     _not_too_often(request, "")
     return LinkOwner(name=desk_of(request).users.link_for(data.token))
 
 
 @post("/api/link/use", opt=needs(Role.ANYONE), status_code=200)
-async def use_link(request: Call, data: Redeem) -> Response[Me]:
+async def use_link(request: Call, data: JSONBody[Redeem]) -> Response[Me]:
     """Uses a one-time link: sets the password and signs in."""
     desk = desk_of(request)
     _not_too_often(request, "")
@@ -104,7 +105,7 @@ async def use_link(request: Call, data: Redeem) -> Response[Me]:
 
 
 @post("/api/me/password", opt=needs(Role.VIEWER), status_code=200)
-async def change_password(request: Call, data: Change) -> Response[Me]:
+async def change_password(request: Call, data: JSONBody[Change]) -> Response[Me]:
     """Changes one's own password; all other sessions end."""
     desk, user = desk_of(request), person(request)
     _not_too_often(request, user.name)

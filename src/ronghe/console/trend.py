@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import msgspec
 import numpy as np
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from numpy.typing import NDArray
 
 from ronghe.console.desk import Call, Desk, desk_of, needs
@@ -66,10 +66,10 @@ class _Habit:
 @get("/api/trend", opt=needs(Role.VIEWER))
 async def trend(
     request: Call,
-    tags: Annotated[str, Parameter(description="names, comma between them", max_length=20_000)],
-    from_: Annotated[str, Parameter(query="from", description='ms since 1970 UTC, or "-15min", or ISO 8601')] = "-15min",
-    to: Annotated[str, Parameter(description='as `from`, or "now"')] = "now",
-    points: Annotated[int, Parameter(ge=10, le=5000, description="about how many points a tag")] = 600,
+    tags: Annotated[str, QueryParameter(description="names, comma between them", max_length=20_000)],
+    from_: Annotated[str, QueryParameter(name="from", description='ms since 1970 UTC, or "-15min", or ISO 8601')] = "-15min",
+    to: Annotated[str, QueryParameter(description='as `from`, or "now"')] = "now",
+    points: Annotated[int, QueryParameter(ge=10, le=5000, description="about how many points a tag")] = 600,
 ) -> Trend:
     """Values of some tags over a span: raw or as mean, min and max, whichever is honest at that many points."""
     desk = desk_of(request)

@@ -1,0 +1,37 @@
+"""Every word of the page exists in both languages, every one is used, and none that is used is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+WEB = Path(__file__).parents[2] / "web" / "src"
+WORDS: dict[str, dict[str, str]] = json.loads((WEB / "words.json").read_text(encoding="utf-8"))
+SOURCES = "\n".join(p.read_text(encoding="utf-8") for p in sorted(WEB.rglob("*")) if p.suffix in (".ts", ".svelte"))
+PREFIXES = set(re.findall(r'word\(\s*"(\w+)"', SOURCES)) | {"letter"}
+
+
+@pytest.mark.parametrize("key", list(WORDS))
+def test_both_languages(key: str) -> None:
+    assert set(WORDS[key]) == {"en", "zh"}
+    english, chinese = WORDS[key]["en"], WORDS[key]["zh"]
+    assert english.strip()
+    assert chinese.strip()
+    assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", chinese))
+    if not key.startswith("letter_"):
+        assert re.search(r"[\u4e00-\u9fff]", chinese), "not Chinese"
+    assert not re.search(r"[\u4e00-\u9fff]", english)
+
+
+def test_every_word_is_used() -> None:
+    quoted = set(re.findall(r"""["'`]([a-z]\w*)["'`]""", SOURCES))
+    unused = [k for k in WORDS if k not in quoted and not any(k.startswith(f"{p}_") for p in PREFIXES)]
+    assert unused == []
+
+
+def test_every_word_that_is_used_exists() -> None:
+    used = set(re.findall(r"""\bt\(\s*["'](\w+)["']""", SOURCES))
+    assert sorted(used - set(WORDS)) == []
