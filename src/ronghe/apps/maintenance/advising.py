@@ -24,7 +24,7 @@ def resolve(plant: Plant, equipment: str, tag: str, what: str) -> str:
     for candidate in (tag, f"{equipment}/{tag}"):
         if candidate in plant.tags:
             return candidate
-    near = difflib.get_close_matches(tag, plant.tags, 1)
+    near = difflib.get_close_matches(tag, [n for t in plant.tags for n in (t.removeprefix(f"{equipment}/"), t)], 1)
     hint = Text(f"did you mean {near[0]!r}?", f"是否想写 {near[0]!r}？") if near else Text("add it to tags.csv", "请在 tags.csv 中添加")
     raise AppError(Text(f"there is no tag {tag!r}", f"没有测点 {tag!r}"), where=what, todo=hint)
 

@@ -18,16 +18,21 @@ Way = Literal["low", "high", "unsteady"]
 
 _MOST_EVIDENCE = 6
 _BACK = 0.9  # a property counts as back below this part of its limit
+_BY_FAR = 2.0  # ratio of √RBC: four times the contribution
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is known of a column of the app: its tag, property, names and unit."""
+    """What is known of a column of the app: its tag, property, unit, and name.
+
+    `name` tells it from others of its equipment; `kind` is the property's name, which several may share; none: the same.
+    """
 
     tag: str
     prop: str
     name: Text
     unit: str
+    kind: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +72,21 @@ class Departures:
         self.since[(self.size > 1.0) & (self.since < 0)] = self._row
 
     def lead(self, near: int) -> tuple[int, bool]:
-        """(property, whether it is its unrest) that explains most among those that left first, within `near` rows of each other."""
+        """(property, whether it is its unrest) that explains most among those that left first, within `near` rows of each other.
+
+        Who was first says more than who is largest, since effects may outgrow their cause, but not when another outgrows it by far.
+        """
         out = np.flatnonzero(self.since >= 0)
         first = out[self.since[out] <= self.since[out].min() + near] if len(out) else np.arange(2 * self._k)
-        question = int(first[self.size[first].argmax()])
+        question, top = int(first[self.size[first].argmax()]), int(self.size.argmax())
+        if self.size[top] > _BY_FAR * self.size[question]:
+            question = top
         return question % self._k, question >= self._k
+
+    def outgrown(self, cause: Cause) -> bool:
+        """Whether something else explains so much more than a cause named before that it must be named instead."""
+        own = self.size[cause.column + (self._k if cause.way == "unsteady" else 0)]
+        return bool(self.size.max() > _BY_FAR * own)
 
 
 def explain(
@@ -79,30 +94,20 @@ def explain(
 ) -> tuple[Cause, tuple[Evidence, ...], tuple[Text, ...]]:
     """(cause, evidence, names of the properties that follow). `named` keeps a cause that was named before."""
     lead, unsteady = departures.lead(max(scorer.normal.window // 2, 1)) if named is None else (named.column, named.way == "unsteady")
-    size = np.abs(scorer.level)
-    faulty = np.union1d(np.flatnonzero(size > 1.0), [lead])
-    mean, expected = scorer.mean, dict(zip(faulty.tolist(), scorer.expected(faulty).tolist(), strict=True))
-    value, usual = float(mean[lead]), expected[lead]
-    way: Way = "low" if value < usual else "high"
+    found, usual, share = scorer.trace(lead, _MOST_EVIDENCE)
+    values = scorer.mean[found]
+    way: Way = "low" if values[0] < usual[0] else "high"
     if unsteady:
-        value, usual, way = float(scorer.spread[lead]), float(scorer.usual_spread[lead]), "unsteady"
-    cause = Cause(lead, columns[lead], way, value, usual)
-    share = np.maximum(size, scorer.unrest) ** 2
-    share /= max(float(share.sum()), 1e-300)
-    order = [lead, *(int(j) for j in faulty[np.argsort(-size[faulty], kind="stable")] if j != lead)][:_MOST_EVIDENCE]
+        values[0], usual[0], way = scorer.spread[lead], scorer.usual_spread[lead], "unsteady"
+    cause = Cause(lead, columns[lead], way, float(values[0]), float(usual[0]))
     evidence = tuple(
-        Evidence(
-            tag=columns[j].tag,
-            value=value if j == lead else float(mean[j]),
-            expected=usual if j == lead else expected[j],
-            unit=columns[j].unit,
-            share=float(share[j]),
-        )
-        for j in order
+        Evidence(tag=columns[j].tag, value=float(v), expected=float(u), unit=columns[j].unit, share=float(s))
+        for j, v, u, s in zip(found, values, usual, share, strict=True)
     )
-    return cause, evidence, _names([columns[j].name for j in order[1:]], columns[lead].name)
+    return cause, evidence, _kinds([columns[j] for j in found[1:]], columns[lead])
 
 
-def _names(names: Sequence[Text], but: Text) -> tuple[Text, ...]:
-    """The first two different names."""
-    return tuple(n for n in dict.fromkeys(names) if n != but)[:2]
+def _kinds(columns: Sequence[Measured], but: Measured) -> tuple[Text, ...]:
+    """The first two different properties."""
+    kinds = dict.fromkeys(c.kind or c.name for c in columns)
+    return tuple(k for k in kinds if k != (but.kind or but.name))[:2]

@@ -15,13 +15,14 @@ def load_cycle(rows: NDArray[np.float64], *, shortest: int = 4) -> int:
     At least four cycles must have been seen. The property that repeats best decides.
     """
     n = len(rows)
+    at = np.arange(n)
     best, cycle = _STRONG, 0
     for j in range(rows.shape[1]):
         column = rows[:, j]
         good = np.isfinite(column)
         if good.sum() < n / 2:
             continue
-        column = np.where(good, column, column[good].mean())
+        column = np.interp(at, at[good], column[good])
         found, strength = _period(column)
         if strength > best:
             best, cycle = strength, found
@@ -44,9 +45,9 @@ def _period(column: NDArray[np.float64]) -> tuple[int, float]:
     if not len(dips) or dips[0] > longest:
         return 0, 0.0
     inside = correlation[dips[0] : longest + 2]
-    peaks = np.flatnonzero((inside[1:-1] >= inside[:-2]) & (inside[1:-1] >= inside[2:])) + 1
-    top = inside[peaks].max(initial=0.0)
-    if top <= 0:
-        return 0, 0.0
-    first = peaks[inside[peaks] >= 0.9 * top][0]  # of a cycle and its multiples, the cycle
-    return int(dips[0] + first), float(inside[first])
+    top = float(inside.max())
+    high = np.flatnonzero(inside >= 0.8 * top)  # the first hump: of a cycle and its multiples, the cycle
+    first_gap = np.flatnonzero(np.diff(high) > 1)
+    hump = high[: first_gap[0] + 1] if len(first_gap) else high
+    peak = int(hump[inside[hump].argmax()])
+    return (0, 0.0) if peak + 1 >= len(inside) or top <= 0 else (int(dips[0]) + peak, float(inside[peak]))

@@ -66,7 +66,7 @@ class Detect(App):
         self._set_points = [(t, self._tags.index(t)) for t in dict.fromkeys(self._adviser.set_points)]
         self._settling = 0  # rows after a start still to wait out
         self._cause: Cause | None = None
-        self._told = 0.0  # score of the finding as last told
+        self._told, self._standing = 0.0, 0  # score of the finding as last told; rows for which it has stood
         self._blind = False
         self._excursion = Excursion(self._rows(o.hold), self._rows(o.release))
         self._rows_to_learn = max(self._rows(o.learn), 1)
@@ -102,11 +102,6 @@ class Detect(App):
     def feedback(self, advice: str, outcome: str) -> None:
         """Told what became of an advice: paces the next one."""
         self._adviser.feedback(advice, outcome)
-
-    def close(self) -> None:
-        """Nothing is lost: rows being learned from are on disk already."""
-        if self._learning is not None:
-            self._learning.close()
 
     # --- scope ------------------------------------------------------------------------------------------------------------------
 
@@ -158,7 +153,7 @@ class Detect(App):
         self.columns = [self.columns[j] for j in order]
         self._scorer = Scorer(normal)
         self._departures = Departures(len(self.columns))
-        self._sensors = SensorWatch(normal.run, max(self._rows(self.options.silent), 1))
+        self._sensors = SensorWatch(normal.run, normal.low, normal.high, max(self._rows(self.options.silent), 1))
         self.model = model
 
     def _learn_row(self, at: int, row: NDArray[np.float64]) -> dict[str, float]:
@@ -182,7 +177,7 @@ class Detect(App):
             raise
         package = pack(normal, self.columns, rows, name=self.name, created=self._clock(), time=times, every=self._every / 1e9)
         model = save(self._package, package)
-        self._learning.close(delete=True)
+        self._learning.delete()
         self._learning = None
         self._take_up(normal, list(range(len(self.columns))), model)
         for row in rows[-normal.window :]:
@@ -203,7 +198,7 @@ class Detect(App):
         row = row[self._inputs]
         for j, fault in self._sensors.step(row):
             findings.append(self._sensor(j, fault, window, i))
-        score = self._scorer.step(row)
+        score = self._scorer.step(self._sensors.trusted(row))
         self._say_blind(at, findings)
         if math.isnan(score):
             return {"judged": 0.0}
@@ -217,13 +212,17 @@ class Detect(App):
 
     def _out(self, at: int, score: float, values: NDArray[np.float64], findings: list[Finding], advice: list[Advice]) -> None:
         """The equipment is away from normal: tell it when it is news, and see whether there is something to advise."""
-        news = not self._told / _NEWS < score < self._told * _NEWS
+        self._standing += 1
+        far = not self._told / _NEWS < score < self._told * _NEWS
+        news = score > 1.0 and (far or self._standing == self._scorer.normal.window)  # the window now holds nothing from before
         if not news and not self._adviser.due(self._cause.key if self._cause is not None else "", at):
             return
-        cause, evidence, followers = explain(self._scorer, self._departures, self.columns, self._cause)
-        if self._cause is not None and cause.key != self._cause.key:  # the same property, now on the other side
+        named = None if self._cause is None or (news and self._departures.outgrown(self._cause)) else self._cause
+        cause, evidence, followers = explain(self._scorer, self._departures, self.columns, named)
+        if self._cause is not None and cause.key != self._cause.key:
+            if not news:  # on its way back through the level expected
+                return
             findings.append(self._end(at, self._cause))
-            news = True
         self._cause = cause
         text = wording.departed(cause, followers, self.equipment)
         set_points = {tag: float(values[j]) for tag, j in self._set_points}
@@ -244,11 +243,12 @@ class Detect(App):
                     model=self.model,
                 )
             )
-        advice.extend(self._adviser.advise(cause, cause.key, evidence, text, at, set_points, self.model))
+        if score > 1.0:
+            advice.extend(self._adviser.advise(cause, cause.key, evidence, text, at, set_points, self.model))
 
     def _end(self, at: int, cause: Cause) -> Finding:
         self._adviser.ended(cause.key)
-        self._cause, self._told = None, 0.0
+        self._cause, self._told, self._standing = None, 0.0, 0
         return self._condition(cause.key, at, False, self.options.priority, wording.back_to_normal(cause, self.equipment))
 
     def _sensor(self, j: int, fault: Fault | None, window: Window, i: int) -> Finding:
@@ -298,7 +298,7 @@ def _columns(plant: Plant, equipment: str, options: Options, name: str) -> list[
             todo=Text("check `equipment`, `tags` and `exclude`", "请检查 equipment、tags 与 exclude"),
         )
     shared = [p.property for _, p in chosen]
-    return [Measured(t.tag, p.property, _name(p.name(), t.tag, shared.count(p.property) > 1), p.unit) for t, p in chosen]
+    return [Measured(t.tag, p.property, _name(p.name(), t.tag, shared.count(p.property) > 1), p.unit, p.name()) for t, p in chosen]
 
 
 def _name(name: Text, tag: str, ambiguous: bool) -> Text:

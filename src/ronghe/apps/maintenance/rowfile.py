@@ -26,15 +26,15 @@ class RowFile:
                 old.unlink()
         size = self._path.stat().st_size if self._path.exists() else 0
         self.rows = size // self._type.itemsize
-        self._file = self._path.open("ab")
-        self._file.truncate(self.rows * self._type.itemsize)
+        with self._path.open("ab") as file:
+            file.truncate(self.rows * self._type.itemsize)
 
     def append(self, time: int, value: NDArray[np.float64]) -> None:
         """One row."""
         row = np.empty(1, self._type)
         row["time"], row["value"] = time, value
-        self._file.write(row.tobytes())
-        self._file.flush()
+        with self._path.open("ab", buffering=0) as file:
+            file.write(row.tobytes())
         self.rows += 1
 
     def read(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -42,8 +42,6 @@ class RowFile:
         data = np.fromfile(self._path, self._type)
         return data["time"].astype(np.int64), data["value"].astype(np.float64)
 
-    def close(self, *, delete: bool = False) -> None:
-        """Done; `delete` when what was in it has been learned."""
-        self._file.close()
-        if delete:
-            self._path.unlink(missing_ok=True)
+    def delete(self) -> None:
+        """What was in it has been learned."""
+        self._path.unlink(missing_ok=True)

@@ -150,11 +150,30 @@ class Scorer:
         self._d[self._missing] = -(self._fill @ self._d)
         return self._missing_norm
 
-    def expected(self, faulty: NDArray[np.intp]) -> Floats:
-        """What normal operation would have shown for some properties, given the others: joint reconstruction (Dunia & Qin 1998)."""
-        rest = self._d.copy()
-        rest[faulty] = 0.0
-        pull = self.normal.times(rest)[faulty]
-        usual = -np.linalg.solve(self.normal.block(faulty, faulty), pull)
-        level: Floats = self.normal.center[faulty] + self.normal.scale[faulty] * usual
-        return level
+    def trace(self, lead: int, most: int) -> tuple[list[int], Floats, Floats]:
+        """(properties that together explain the deviation, `lead` first, `most` at most; what normal operation would have shown for
+        them given all others; the part of the index that each takes away, 0..1).
+
+        One after another the property that explains most of what is left is taken for faulty and reconstructed, jointly with those
+        before it, until nothing left is over the limit (Dunia & Qin 1998; Yue & Qin 2001). So no property is named that only smears.
+        """
+        normal, found, drops = self.normal, [lead], []
+        everything, diagonal = np.arange(len(self._d)), normal.diagonal()
+        y = normal.times(self._d)
+        index = max(float(self._d @ y), 1e-300)
+        drops.append(float(y[lead] ** 2 / diagonal[lead]) if diagonal[lead] > 0 else 0.0)
+        while True:
+            f = np.array(found)
+            rows = normal.block(f, everything)
+            fill = np.linalg.solve(rows[:, f], rows)
+            d = self._d.copy()
+            d[f] = 0.0
+            d[f] = -(fill @ d)
+            left = diagonal - np.einsum("ij,ij->j", rows, fill)
+            left[f] = 0.0
+            size = np.abs(normal.times(d)) * self._norms(left)
+            worst = int(size.argmax())
+            if size[worst] <= 1.0 or len(found) == most:
+                return found, normal.center[f] + normal.scale[f] * d[f], np.array(drops) / index
+            found.append(worst)
+            drops.append(float((size[worst] * normal.limit) ** 2))

@@ -10,18 +10,21 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Fault = Literal["dead", "stuck"]
 
-_LONGER = 10  # times the longest run of one same value that was seen while learning
+_LONGER = 10  # times the longest run of one same value that was seen while learning: stuck
+_SUSPECT = 2  # times: no longer judged by
 
 
 class SensorWatch:
     """Counts, per column, rows without a value and rows with one same value."""
 
-    def __init__(self, run: NDArray[np.int64], silent: int) -> None:
-        """`run` int64[k]: longest run of one value seen in normal operation. `silent`: rows without a value until a sensor is dead."""
+    def __init__(self, run: NDArray[np.int64], low: Floats, high: Floats, silent: int) -> None:
+        """`run` int64[k] and `low`, `high` float64[k]: longest run of one value, and range, seen in normal operation. `silent`: rows
+        without a value until a sensor is dead."""
         self.faults: dict[int, Fault] = {}
         self.empty = np.zeros(len(run), np.int64)
         self.same = np.zeros(len(run), np.int64)
-        self._silent = silent
+        self._silent, self._low, self._high = silent, low, high
+        self._suspect_after = _SUSPECT * run + _SUSPECT
         self._stuck_after = np.maximum(_LONGER * run, silent)
         self._last = np.full(len(run), np.nan)
 
@@ -37,6 +40,16 @@ class SensorWatch:
         if not self.faults and not dead.any() and not stuck.any():
             return []
         return self._changes(dead, stuck & ~dead)
+
+    def trusted(self, row: Floats) -> Floats:
+        """The row last given to `step`, without the values that no longer move though they did while learned.
+
+        Only inside the range seen in normal operation: a flow that stands at nothing is the process, not the sensor.
+        """
+        suspect = self.same >= self._suspect_after
+        if not suspect.any():
+            return row
+        return np.where(suspect & (row >= self._low) & (row <= self._high), np.nan, row)
 
     def _changes(self, dead: NDArray[np.bool_], stuck: NDArray[np.bool_]) -> list[tuple[int, Fault | None]]:
         now: dict[int, Fault] = dict.fromkeys(np.flatnonzero(stuck).tolist(), "stuck")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ronghe.errors import AppError
 from ronghe.text import Text
 
-_TIMES: Final = ("time", "datetime", "timestamp", "date", "ts", "t", "date_time", "时间", "日期", "时刻", "采集时间")
+_TIMES: Final = ("time", "datetime", "timestamp", "date", "ts", "date_time", "时间", "日期", "时刻", "采集时间")
 _FORMATS: Final = (pc.ISO8601, "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%Y%m%d%H%M%S")
 
 
@@ -140,7 +140,15 @@ def _time_column(names: Sequence[str], table: pa.Table) -> int:
     for j in range(len(names)):
         if pa.types.is_timestamp(table.column(j).type) or pa.types.is_date(table.column(j).type):
             return j
-    return next((j for j, n in enumerate(names) if n.lower() in _TIMES and pa.types.is_primitive(table.column(j).type)), -1)
+    return next((j for j, n in enumerate(names) if n.lower() in _TIMES and _rises(table.column(j))), -1)
+
+
+def _rises(column: pa.ChunkedArray) -> bool:
+    """Whether these may be times counted from 1970: numbers, none missing, never falling."""
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)) or column.null_count or not len(column):
+        return False
+    numbers = column.cast(pa.float64()).combine_chunks().to_numpy(zero_copy_only=False)
+    return bool(np.isfinite(numbers).all() and (np.diff(numbers) >= 0).all())
 
 
 def _times(path: Path, table: pa.Table, at: int) -> NDArray[np.int64]:
