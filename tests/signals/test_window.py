@@ -214,3 +214,16 @@ def test_tags_added_to_the_index_later_do_not_disturb() -> None:
     index.ids([f"new{i}" for i in range(100)])
     assert grid.push(Batch.of(index, ["new99"], [START], [1.0])) is None
     assert grid.push(Batch.of(index, ["new3", "a"], [START] * 2, [1.0, 7.0])).value.tolist() == [[7.0]]  # type: ignore[union-attr]
+
+
+def test_a_held_value_has_no_greatest_age_until_its_source_says_that_it_is_lost() -> None:
+    index = TagIndex(["a", "b"])
+    grid = Grid(index, ["a", "b"], SECOND, max_age=2 * SECOND, grace=0, held={"a"})
+    grid.push(Batch.of(index, ["a", "b"], SECOND, [1.0, 2.0]))
+    window = grid.push(Batch.of(index, ["b"], 9 * SECOND, 3.0))
+    assert window is not None
+    assert window.value[-1].tolist() == [1.0, 3.0]
+    assert np.isnan(window.value[-2][1])  # b is not held
+    lost = grid.push(Batch.of(index, ["a", "b"], 10 * SECOND, [np.nan, 3.0], [q.BAD_NO_COMMUNICATION, q.GOOD]))
+    assert lost is not None
+    assert np.isnan(lost.value[-1][0])

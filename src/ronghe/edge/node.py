@@ -79,10 +79,11 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self._started = self.clock()
         self.recorder.start()
-        for name in self.plant.apps:
-            self._start_app(name)
         for name in self.plant.connections:
             self._start_connection(name)
+        held = {t.tag for t in self.plant.tags.values() if t.connection in self.drivers and self.drivers[t.connection].by_exception}
+        for name in self.plant.apps:
+            self._start_app(name, held)
         self._tasks.append(asyncio.create_task(self._beat(), name="beat"))
 
     async def stop(self) -> None:
@@ -145,13 +146,13 @@ class Node:
 
     # --- apps -------------------------------------------------------------------------------------------------------------------
 
-    def _start_app(self, name: str) -> None:
+    def _start_app(self, name: str, held: set[str]) -> None:
         spec = self.plant.apps[name]
         state = self.folder / "apps" / name
         state.mkdir(parents=True, exist_ok=True)
         try:
             app: App = plugins.load("ronghe.apps", spec.uses)(name, self.plant, spec.equipment, spec.options, state)
-            runner = Runner(app, self.index, lambda result, at: self._from_app(name, result, at))
+            runner = Runner(app, self.index, lambda result, at: self._from_app(name, result, at), held=held)
         except Exception as e:
             reason = e.what if isinstance(e, RongheError) else Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}")
             log.warning("app %s does not start: %s", name, e)
@@ -231,8 +232,8 @@ class Node:
             if driver.by_exception and driver.health.state == "up" and driver.health.lag < 5.0:
                 ids = self._items[name]
                 self.latest.confirm(ids[~q.is_bad(self.latest.code[ids])], now)
-            state = driver.health.state
-            down = state == "down" or (state == "connecting" and now - self._started > _PATIENCE)
+            link = driver.health.state
+            down = link == "down" or (link == "connecting" and now - self._started > _PATIENCE)
             why = driver.health.reason or Text("not connected yet", "尚未连接")
             what = Text(f"connection {name} is down: {why.en}", f"连接 {name} 中断：{why.zh}") if down else None
             self._system(f"connection/{name}", "high", what)

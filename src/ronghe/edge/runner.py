@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal
 
 import msgspec
@@ -37,13 +37,18 @@ class AppState(msgspec.Struct, kw_only=True):
 
 
 class Runner:
-    """One app at work. `put` and `flush` never block; `took(result, time)` is called from the app's thread, time being the last row's."""
+    """One app at work. `put` and `flush` never block; `took(result, time)` is called from the app's thread, time being the last row's.
 
-    def __init__(self, app: App, index: TagIndex, took: Callable[[Result, int], None], *, most: int = 500_000) -> None:
+    `held` are the tags whose device reports changes only, see `Grid`.
+    """
+
+    def __init__(
+        self, app: App, index: TagIndex, took: Callable[[Result, int], None], *, held: Collection[str] = (), most: int = 500_000
+    ) -> None:
         self.app = app
         wants = app.wants()
         every = round(wants.every * 1e9)
-        self.grid = Grid(index, wants.tags, every, max_age=round(wants.max_age * 1e9) or None)
+        self.grid = Grid(index, wants.tags, every, max_age=round(wants.max_age * 1e9) or None, held=held)
         self.state = AppState(uses=app.uses, equipment=app.equipment, pages=app.pages, tags=wants.tags)
         self._took, self._most = took, most
         self._queue: deque[Batch | int] = deque()  # an int is a clock reading: rows up to it are due

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,11 +36,22 @@ class Grid:
     is held they are the value of the rows to come. How samples that arrive in time order are split into batches changes no row.
     A stretch of more than 3600 rows without any sample is passed over: the next row is that of the next sample. A clock further ahead
     of the last row than that is not the clock of these samples (a recording is played) and completes nothing.
-    A value older than `max_age` ns, or not good, is NaN in `value`; its code and age stay visible.
+    A value older than `max_age` ns, or not good, is NaN in `value`; its code and age stay visible. The tags in `held` are reported when
+    they change only, and their source says so when it is lost: their values have no greatest age.
     """
 
-    def __init__(self, index: TagIndex, tags: Sequence[str], every: int, *, max_age: int | None = None, grace: int | None = None) -> None:
+    def __init__(
+        self,
+        index: TagIndex,
+        tags: Sequence[str],
+        every: int,
+        *,
+        max_age: int | None = None,
+        grace: int | None = None,
+        held: Collection[str] = (),
+    ) -> None:
         self.index, self.tags, self.every = index, tuple(tags), int(every)
+        self._ages = np.array([t not in held for t in self.tags], np.bool_)
         self.max_age = 3 * self.every if max_age is None else int(max_age)
         self.grace = 2 * self.every if grace is None else int(grace)
         self.late = 0
@@ -118,7 +129,7 @@ class Grid:
         self._pending = [(time[start:], column[start:], value[start:], code[start:])] if start < len(time) else []
         age = rows[:, None] - times
         never = times == 0
-        stale = (age > self.max_age) & ~never & q.is_good(codes)
+        stale = (age > self.max_age) & self._ages & ~never & q.is_good(codes)
         codes[stale] = q.UNCERTAIN_LAST_USABLE
         values[stale | ~q.is_good(codes)] = np.nan
         return Window(self.tags, rows, values, codes, np.where(never, np.inf, age / 1e9))
