@@ -25,6 +25,8 @@ from ronghe.text import Text
 
 MOST_TAGS: Final = 50
 MS: Final = 1_000_000  # ns
+QUIET: Final = 60_000_000_000  # ns in which nothing at all was recorded, beyond which the node was not running
+_WITNESSES: Final = 5  # tags that are asked whether the node was running
 _STEPS: Final = [s * 1000 for s in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800)]
 
 Column = list[float | None]
@@ -56,11 +58,16 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Habit:
-    """How a tag is sampled: how often, and whether it holds its value while nothing is heard (a set-point, a state)."""
+    """How a tag is sampled: how often (ns), and after how long without a sample (ns) it was not there.
 
-    every: int  # ns
-    holds: bool
-    hole: int  # ns without a sample, beyond which it was not there
+    A tag of a device that tells changes only holds its value while it is silent; it was not there in the `absent` spans, in which
+    the node itself was not.
+    """
+
+    every: int
+    hole: int
+    holds: bool = False
+    absent: tuple[tuple[int, int], ...] = ()
 
 
 @get("/api/trend", opt=needs(Role.VIEWER))
@@ -93,7 +100,10 @@ def _moment(text: str, now: int) -> int:
 
 
 def _read(desk: Desk, names: list[str], start: int, end: int, points: int) -> list[Series]:
-    habits = {name: _habit(desk, name) for name in names}
+    end = min(end, desk.node.clock())
+    if end <= start:
+        return [_empty(name) for name in names]
+    habits = _habits(desk, names, start, end)
     raw = [name for name in names if (end - start) / habits[name].every <= 2 * points]
     found = {s.tag: s for s in _raw(desk, raw, start, end, habits)}
     rest = [name for name in names if name not in found]
@@ -101,17 +111,50 @@ def _read(desk: Desk, names: list[str], start: int, end: int, points: int) -> li
     return [found[name] for name in names]
 
 
-def _habit(desk: Desk, name: str) -> _Habit:
-    plant = desk.node.plant
-    tag = plant.tags.get(name)
-    if tag is None:
-        return _Habit(1_000_000_000, False, 60_000_000_000)
-    every = round(tag.every * 1e9)
-    driver = desk.node.drivers.get(tag.connection)
-    told_only_changes = driver is not None and driver.by_exception
-    holds = told_only_changes and (tag.writable or plant.property_of(name).type in ("bool", "int"))
-    # A measured value that is told only when it changes may stand still for a while; a polled one may not miss many polls.
-    return _Habit(every, holds, max(20 * every, 60_000_000_000) if told_only_changes else 5 * every)
+def _empty(name: str) -> Series:
+    return Series(tag=name, mode="raw", every=0, t=[], v=[], min=[], max=[], bad=[])
+
+
+def _habits(desk: Desk, names: list[str], start: int, end: int) -> dict[str, _Habit]:
+    node = desk.node
+    absent: tuple[tuple[int, int], ...] | None = None
+    habits = {}
+    for name in names:
+        tag = node.plant.tags.get(name)
+        if tag is None:  # computed by an app
+            habits[name] = _Habit(1_000_000_000, 60_000_000_000)
+            continue
+        every = round(tag.every * 1e9)
+        driver = node.drivers.get(tag.connection)
+        if driver is None or not driver.by_exception:
+            habits[name] = _Habit(every, max(5 * every, 5_000_000_000))
+            continue
+        if absent is None:
+            absent = tuple(_silence(desk, start, end))
+        habits[name] = _Habit(every, 0, True, absent)
+    return habits
+
+
+def _silence(desk: Desk, start: int, end: int) -> list[tuple[int, int]]:
+    """The spans in which this node recorded nothing at all: it was not running.
+
+    The tags that were heard of last are asked, for those change most often. Where even they change so seldom that their silence says
+    nothing, the node is taken to have been there: a device that was lost meanwhile is recorded as such by its driver.
+    """
+    node = desk.node
+    witnesses = sorted(node.index.names, key=lambda t: -_heard(desk, t))[:_WITNESSES]
+    step = _step(max(QUIET / 6, (end - start) / 2000))
+    heard = np.unique(node.historian.aggregate(witnesses, start, end, step, ("count",)).column("time").cast("int64").to_numpy())
+    if len(heard) < 5 or np.median(np.diff(heard)) > 2 * step:
+        return []
+    edges = np.concatenate([[start - step], heard, [end]])
+    gaps = np.flatnonzero(np.diff(edges) > max(QUIET, 2 * step))
+    return [(max(start, int(edges[i]) + step), int(edges[i + 1])) for i in gaps.tolist()]
+
+
+def _heard(desk: Desk, name: str) -> int:
+    number = desk.node.index.find(name)
+    return 0 if number is None or number >= len(desk.node.latest.time) else int(desk.node.latest.time[number])
 
 
 def _step(least: float) -> int:
@@ -126,13 +169,12 @@ def _step(least: float) -> int:
 def _raw(desk: Desk, names: list[str], start: int, end: int, habits: dict[str, _Habit]) -> list[Series]:
     if not names:
         return []
-    before = desk.node.historian.last(names, start)
-    batch = Batch.concat([before, desk.node.historian.raw(names, start, end)])
+    batch = Batch.concat([desk.node.historian.last(names, start), desk.node.historian.raw(names, start, end)])
     out = []
     for name in names:
         rows = batch.take(batch.tag == desk.node.index.find(name))
         values = np.where(rows.good, rows.value, np.nan)
-        out.append(_finish(name, rows.time, (values, values, values), start, end, habits[name], 0, desk.node.clock()))
+        out.append(_finish(name, _Columns(rows.time, values, values, values), start, end, habits[name], 0))
     return out
 
 
@@ -144,54 +186,91 @@ def _aggregate(desk: Desk, names: list[str], start: int, end: int, every: int, h
     ids = ids.dictionary.take(ids.indices).to_numpy(zero_copy_only=False) if len(ids) else np.array([], object)
     column = {n: table.column(n).to_numpy().astype(np.float64) for n in ("mean", "min", "max", "good")}
     time = table.column("time").cast("int64").to_numpy()
+    before = desk.node.historian.last(names, start)
     out = []
     for name in names:
         rows = np.flatnonzero(ids == name)
-        middle = time[rows] + every // 2
-        values = [column[n][rows] for n in ("mean", "min", "max")]
+        data = _Columns(time[rows] + every // 2, *(column[n][rows] for n in ("mean", "min", "max")))
         # After an interval that was partly bad and then silence, the value was gone: it says so where the silence begins.
-        t = middle
-        silent = np.flatnonzero((column["good"][rows] < 1) & (np.diff(np.append(middle, end)) > 1.5 * every))
-        if len(silent):
-            t = np.insert(middle, silent + 1, middle[silent] + every // 2)
-            values = [np.insert(v, silent + 1, np.nan) for v in values]
-        out.append(_finish(name, t, (values[0], values[1], values[2]), start, end, habits[name], every, desk.node.clock()))
+        silent = np.flatnonzero((column["good"][rows] < 1) & (np.diff(np.append(data.time, end)) > 1.5 * every))
+        data = data.broken_at(silent + 1, data.time[silent] + every // 2)
+        earlier = before.take(before.tag == desk.node.index.find(name))
+        value = float(earlier.value[0]) if len(earlier) and earlier.good[0] else np.nan
+        if len(earlier):
+            data = data.with_first(int(earlier.time[0]), value)
+        out.append(_finish(name, data, start, end, habits[name], every))
     return out
 
 
-def _finish(
-    name: str,
-    time: NDArray[np.int64],
-    values: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-    start: int,
-    end: int,
-    habit: _Habit,
-    every: int,
-    now: int,
-) -> Series:
-    """Names the spans without a Good value, and breaks the line where nothing was heard for too long."""
-    good = ~np.isnan(values[0])
-    bad = [(max(int(time[i]), start), int(time[i + 1]) if i + 1 < len(time) else min(end, now)) for i in np.flatnonzero(~good).tolist()]
-    if not habit.holds and len(time) > 1:
-        holes = np.flatnonzero((np.diff(time) > max(habit.hole, 3 * every)) & good[:-1] & good[1:])
-        bad += [(int(time[i]) + habit.every, int(time[i + 1])) for i in holes.tolist()]
-        time = np.insert(time, holes + 1, time[holes] + habit.every)
-        values = tuple(np.insert(v, holes + 1, np.nan) for v in values)  # type: ignore[assignment]
-    inside = time >= start - every
-    if habit.holds and every == 0 and len(time) and not inside[0]:
-        time = np.where(inside, time, start)  # what was set before the span holds from its beginning
-        inside = time >= start
-    shown = [v[inside] for v in values]
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """One tag's points, in order of time (ns); NaN where there is no Good value."""
+
+    time: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    min: NDArray[np.float64]
+    max: NDArray[np.float64]
+
+    def broken_at(self, rows: NDArray[np.int64], times: NDArray[np.int64]) -> _Columns:
+        """With points without a value put in before some rows."""
+        blank = np.nan
+        return _Columns(np.insert(self.time, rows, times), *(np.insert(v, rows, blank) for v in (self.mean, self.min, self.max)))
+
+    def with_first(self, time: int, value: float) -> _Columns:
+        """With one more point before all others."""
+        return _Columns(np.insert(self.time, 0, time), *(np.insert(v, 0, value) for v in (self.mean, self.min, self.max)))
+
+    def with_last(self, time: int) -> _Columns:
+        """With the last point once more, later."""
+        return _Columns(np.append(self.time, time), *(np.append(v, v[-1]) for v in (self.mean, self.min, self.max)))
+
+    def rows(self, mask: NDArray[np.bool_]) -> _Columns:
+        """Some points."""
+        return _Columns(self.time[mask], self.mean[mask], self.min[mask], self.max[mask])
+
+
+def _finish(name: str, data: _Columns, start: int, end: int, habit: _Habit, every: int) -> Series:
+    """Breaks the line where the value was not there, names those spans, and holds it where it stood still."""
+    data, bad = _held(data, start, end, habit) if habit.holds else _with_holes(data, habit, every)
+    ends = np.append(data.time[1:], end)
+    bad += [(int(data.time[i]), int(ends[i])) for i in np.flatnonzero(np.isnan(data.mean)).tolist()]
+    data = data.rows(data.time >= start - every)
+    blank: Column = [None] * len(data.time)
     return Series(
         tag=name,
         mode="aggregate" if every else "raw",
         every=every // MS,
-        t=[t / MS if t % MS else t // MS for t in time[inside].tolist()],
-        v=_column(shown[0]),
-        min=_column(shown[1]) if every else [None] * int(inside.sum()),
-        max=_column(shown[2]) if every else [None] * int(inside.sum()),
-        bad=_merge([(a / MS, b / MS) for a, b in bad if b > max(a, start)]),
+        t=[t / MS if t % MS else t // MS for t in data.time.tolist()],
+        v=_column(data.mean),
+        min=_column(data.min) if every else blank,
+        max=_column(data.max) if every else blank,
+        bad=_merge([(max(a, start) / MS, b / MS) for a, b in bad if b > max(a, start)]),
     )
+
+
+def _held(data: _Columns, start: int, end: int, habit: _Habit) -> tuple[_Columns, list[tuple[int, int]]]:
+    """For a device that tells changes only: the value stands until it changes, except where the node was not there."""
+    if not len(data.time):
+        return data, []
+    if data.time[0] < start:
+        first = np.where(data.time < start, start, data.time)
+        data = _Columns(first, data.mean, data.min, data.max)
+    data = data.with_last(end)
+    for a, b in habit.absent:
+        inside = (data.time >= a) & (data.time < b)
+        data = data.rows(~inside)
+        data = data.broken_at(np.searchsorted(data.time, [a]), np.array([a], np.int64))
+    return data, list(habit.absent)
+
+
+def _with_holes(data: _Columns, habit: _Habit, every: int) -> tuple[_Columns, list[tuple[int, int]]]:
+    """For a device that is polled: a value that was not renewed in time was not there."""
+    good = ~np.isnan(data.mean)
+    longest = max(habit.hole, 3 * every)
+    holes = np.flatnonzero((np.diff(data.time) > longest) & good[:-1] & good[1:])
+    begin = data.time[holes] + habit.every
+    bad = list(zip(begin.tolist(), data.time[holes + 1].tolist(), strict=True))
+    return data.broken_at(holes + 1, begin), bad
 
 
 def _column(values: NDArray[np.float64]) -> Column:
