@@ -43,7 +43,7 @@ def numbers(column: pa.Array, *, decimal_comma: bool) -> tuple[NDArray[np.float6
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
-        value = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+        value = column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
         return _finite(np.array(value), np.zeros(n, np.uint32))
     words = texts(column)
     try:

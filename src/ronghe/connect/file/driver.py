@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -15,6 +16,7 @@ from ronghe.connect.driver import Driver, Found, Item, Sink, Write
 from ronghe.connect.file import options as o
 from ronghe.connect.file.merge import Merged, part
 from ronghe.connect.file.recording import TABLES, Recording, Wanted
+from ronghe.connect.lag import LagMeter
 from ronghe.errors import BadAddress, ConnectError, Problem, Unreachable
 from ronghe.plant.model import ValueType
 from ronghe.signals import Batch, TagIndex
@@ -24,6 +26,12 @@ from ronghe.text import Text
 _KEPT_PROBLEMS: Final = 100
 _LAST_PAUSE: Final = 30.0  # s, between attempts to open a file that is not there
 _TICK: Final = 0.005  # s; rows that are due closer together go into one batch
+Tell = Callable[[Path, int, Text], None]
+"""Told of what is passed over: file, line (0: all of it), and why."""
+
+
+def _silently(path: Path, line: int, what: Text) -> None:
+    return None
 
 
 class File(Driver):
@@ -40,12 +48,13 @@ class File(Driver):
         *,
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         super().__init__(options, index)
         self.options: o.Options = options
         self.problems: list[Problem] = []
         self.skipped = 0
-        self._clock, self._monotonic = clock, monotonic
+        self._clock, self._monotonic, self._sleep = clock, monotonic, sleep
         self._current: dict[str, tuple[int, float, int, str | None]] = {}  # address → its last replayed sample, while running
 
     @classmethod
@@ -68,7 +77,7 @@ class File(Driver):
                     if isinstance(e, BadAddress):
                         raise
                     replay.lose(e.what)
-                await asyncio.sleep(pause)
+                await self._sleep(pause)
                 pause = min(2 * pause, _LAST_PAUSE)
         finally:
             self._current.clear()
@@ -77,7 +86,7 @@ class File(Driver):
     async def read(self, items: Sequence[Item]) -> Batch:
         """The value being replayed while `run` is at work, else the first one recorded. Raises Unreachable, BadFrame, BadAddress."""
         missing = [i for i in items if i.address not in self._current]
-        first = await asyncio.to_thread(self._first, missing) if missing else {}
+        first = await asyncio.to_thread(lambda: self._first(missing, self.open())) if missing else {}
         now, unknown = self._clock(), (0, float("nan"), q.BAD_NODE_UNKNOWN, None)
         rows = [self._current.get(i.address) or first.get(i.address, unknown) for i in items]
         text = [r[3] for r in rows]
@@ -98,15 +107,15 @@ class File(Driver):
         """The tags of the recording with type and first value; those whose name begins with `under`. Raises Unreachable, BadFrame."""
         return await asyncio.to_thread(self._browse, under)
 
-    def open(self) -> list[Recording]:
-        """Looks at every file. Raises Unreachable, BadFrame or BadAddress when none can be used; the others are kept as problems."""
+    def open(self, tell: Tell = _silently) -> list[Recording]:
+        """Looks at every file; one that cannot be used is told. Raises Unreachable, BadFrame or BadAddress when none can be used."""
         made, error = [], None
         for path in self._paths():
             try:
                 made.append(Recording(path, self.options))
             except ConnectError as e:
                 error = e
-                self.problem(path, 0, e.what)
+                tell(path, 0, e.what)
         if error is not None and not made:
             raise error
         return made
@@ -118,16 +127,21 @@ class File(Driver):
         if len(self.problems) < _KEPT_PROBLEMS:
             self.problems.append(Problem(str(path), line, what, severity="warning"))
 
-    def merged(self, recordings: Sequence[Recording], wanted: Wanted) -> Iterator[Batch]:
-        """All wanted samples of all recordings in time order; tags are places in `wanted`. Raises BadAddress when no file has any."""
+    def merged(self, recordings: Sequence[Recording], wanted: Wanted, tell: Tell = _silently) -> Iterator[Batch]:
+        """All wanted samples of all recordings in time order; tags are places in `wanted`. Rows that cannot be used, and files that fail on
+        the way, are told and passed over."""
         openers, starts = [], []
         for recording in recordings:
-            chunks = recording.chunks(wanted, self.index, lambda line, what: None)
-            first = next((int(b.time[0]) for b in chunks), None)
+            with contextlib.closing(recording.chunks(wanted, self.index, lambda line, what: None)) as chunks:
+                try:
+                    first = next(chunks, None)
+                except ConnectError as e:
+                    tell(recording.path, 0, e.what)
+                    continue
             if first is not None:
-                openers.append(lambda r=recording: r.chunks(wanted, self.index, lambda line, what, p=r.path: self.problem(p, line, what)))
-                starts.append(first)
-        return iter(Merged(openers, starts, lambda e: self.problem(Path(e.where), 0, e.what)))
+                openers.append(lambda r=recording: r.chunks(wanted, self.index, lambda line, what, p=r.path: tell(p, line, what)))
+                starts.append(int(first.time[0]))
+        return iter(Merged(openers, starts, lambda e: tell(Path(e.where), 0, e.what)))
 
     def _paths(self) -> list[Path]:
         path = Path(self.options.path)
@@ -142,13 +156,15 @@ class File(Driver):
             )
         return found
 
-    def _first(self, items: Sequence[Item]) -> dict[str, tuple[int, float, int, str | None]]:
+    def _first(self, items: Sequence[Item], recordings: Sequence[Recording]) -> dict[str, tuple[int, float, int, str | None]]:
         """The first sample of each item's address."""
-        wanted = Wanted(tuple(dict.fromkeys(i.address for i in items)), ())
         types = {i.address: i.type == "text" for i in items}
-        wanted = Wanted(wanted.names, tuple(types[n] for n in wanted.names))
+        if not any(r.layout.tag for r in recordings):  # what no wide file has need not be looked for
+            known = {n for r in recordings for n in r.names()}
+            types = {n: text for n, text in types.items() if n in known}
+        wanted = Wanted(tuple(types), tuple(types.values()))
         out: dict[str, tuple[int, float, int, str | None]] = {}
-        for batch in self.merged(self.open(), wanted):
+        for batch in self.merged(recordings, wanted):
             _, rows = np.unique(batch.tag, return_index=True)
             for row in rows.tolist():
                 name = wanted.names[batch.tag[row]]
@@ -160,14 +176,15 @@ class File(Driver):
 
     def _browse(self, under: str) -> list[Found]:
         found: dict[str, Found] = {}
-        for recording in self.open():
+        recordings = self.open()
+        for recording in recordings:
             for name in recording.names():
                 if name not in found and name.startswith(under):
                     found[name] = Found(address=name, path=name)
         names = tuple(found)
-        values = self._first([Item(id=0, address=n) for n in names])
+        values = self._first([Item(id=0, address=n) for n in names], recordings)
         words = [n for n in names if n not in values or values[n][2] == q.BAD_TYPE_MISMATCH]
-        said = self._first([Item(id=0, address=n, type="text") for n in words])
+        said = self._first([Item(id=0, address=n, type="text") for n in words], recordings)
         for name in names:
             if name in said:
                 found[name] = Found(address=name, path=name, type="text", value=said[name][3])
@@ -198,16 +215,18 @@ class _Replay:
         self._round = 0  # ns, by which this round of a loop is moved on
         self._began: tuple[int, int, float] | None = None  # (first recorded time, clock, monotonic) at the start of the replay
         self._last = 0  # newest recorded time that was replayed
-        self._lag = 0.0
+        self._lag = 0.0  # s, by which the last rows were late
+        self._meter = LagMeter(driver.health)
 
     async def play(self) -> None:
         """To the end of the recording, again and again in a loop. Raises Unreachable, BadFrame, BadAddress."""
         driver, health = self._driver, self._driver.health
-        recordings = await asyncio.to_thread(driver.open)
+        tell: Tell = driver.problem
+        recordings = await asyncio.to_thread(driver.open, tell)
         self._unknown(recordings)
         while True:
             first, step, count = 0, 0, 0
-            chunks = await asyncio.to_thread(driver.merged, recordings, self._wanted)
+            chunks = await asyncio.to_thread(driver.merged, recordings, self._wanted, tell)
             coming = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
             try:
                 while (batch := await coming) is not None:
@@ -219,10 +238,13 @@ class _Replay:
                     step = max(1, (self._last - self._round - first) // max(1, count - 1))
             finally:
                 await asyncio.wait({coming})
+                if not coming.cancelled():
+                    coming.exception()  # raised above, or of no interest any more
             self._tell_unknown(~self._seen)
             if not driver.options.loop or not count:
                 break
             self._round = self._last - first + step
+            tell = _silently  # all was told in the first round
         health.state, health.since = "stopped", driver._clock()
         health.reason = Text("the end of the recording", "录制数据已播放完毕")
 
@@ -260,7 +282,7 @@ class _Replay:
                 self._give(part(stamped, at, end))
                 at = end
             else:
-                await asyncio.sleep(max(float(due[at]) - passed, _TICK))
+                await driver._sleep(max(float(due[at]) - passed, _TICK))
 
     def _give(self, batch: Batch) -> None:
         """Hands rows (tags are places) over to every item of their address."""
@@ -291,7 +313,7 @@ class _Replay:
         if len(batch):
             health = self._driver.health
             health.delivered += len(batch)
-            health.lag, health.lag_max = self._lag, max(health.lag_max, self._lag)
+            self._meter.seen(self._lag, self._driver._clock())
             self._sink(batch)
 
     def _unknown(self, recordings: Sequence[Recording]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -58,6 +58,9 @@ _TAG: Final = (
 )
 _VALUE: Final = ("value", "val", "v", "reading", "值", "数值", "测量值", "采集值")
 _QUALITY: Final = ("quality", "status", "q", "statuscode", "质量", "质量码", "状态码")
+
+_BARE_DATE: Final = r"^\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}日?$"
+_OF_DAY: Final = r"^\d{1,2}[:时]\d{1,2}"
 
 
 class Source(Protocol):
@@ -133,6 +136,7 @@ class Layout:
 
     time: str
     clock: Clock
+    of_day: str = ""  # where date and time of day are two columns
     tag: str = ""
     value: str = ""
     quality: str = ""
@@ -163,23 +167,24 @@ class Recording:
     def names(self) -> list[str]:
         """Its tags: columns of a wide file, in their order; all names in a long file, which is read through for them."""
         if not self.layout.tag:
-            return [c for c in self.source.columns if c != self.layout.time]
+            return [c for c in self.source.columns if c not in (self.layout.time, self.layout.of_day)]
         found: dict[str, None] = {}
         for table, _ in self.source.tables([self.layout.tag], lambda line, what: None):
             found.update(dict.fromkeys(pc.unique(texts(table.column(0))).to_pylist()))
         return [n for n in found if n]
 
-    def chunks(self, wanted: Wanted, index: TagIndex, skipped: Skipped) -> Iterator[Batch]:
+    def chunks(self, wanted: Wanted, index: TagIndex, skipped: Skipped) -> Generator[Batch]:
         """Batches sorted by time within themselves; their tags are places in `wanted`. Empty cells are no samples."""
         at, long = self.layout, bool(self.layout.tag)
         mine = [i for i, n in enumerate(wanted.names) if long or (n in self.source.columns and n != at.time)]
         if not mine:
             return
-        needed = [at.time, at.tag, at.value, at.quality] if long else [at.time, *(wanted.names[i] for i in mine)]
+        needed = [at.time, at.of_day, *([at.tag, at.value, at.quality] if long else [wanted.names[i] for i in mine])]
         for table, line in self.source.tables(list(dict.fromkeys(c for c in needed if c)), skipped):
-            time, ok = from_column(_whole(table.column(at.time)), at.clock)
+            written = _time_column(table, at)
+            time, ok = from_column(written, at.clock)
             for row in np.flatnonzero(~ok).tolist():
-                said = str(table.column(at.time)[row].as_py())[:40]
+                said = str(written[row].as_py())[:40]
                 skipped(line(row), Text(f"no time: {said!r}", f"不是时间：{said!r}"))
             rows = np.flatnonzero(ok)
             rows = rows[np.argsort(time[rows], kind="stable")]
@@ -239,6 +244,13 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
+def _time_column(table: pa.Table, layout: Layout) -> pa.Array:
+    column = _whole(table.column(layout.time))
+    if not layout.of_day:
+        return column
+    return pc.binary_join_element_wise(texts(column), texts(table.column(layout.of_day)), " ")
+
+
 def _sorted(batch: Batch) -> Batch:
     return batch.take(np.argsort(batch.time, kind="stable"))
 
@@ -265,6 +277,7 @@ def _layout(source: Source, head: pa.Table, options: Options) -> Layout:
                 f"请用 time_column 指定，可选：{known}；格式特殊时再给 time_format",
             ),
         )
+    of_day = _of_day(source, head, time)
     clock = replace(clock, first=_first(head, time))
     tag, value = named(_TAG), named(_VALUE)
     long = options.layout == "long" or (options.layout == "auto" and bool(tag and value) and len(source.columns) <= 8)
@@ -274,7 +287,7 @@ def _layout(source: Source, head: pa.Table, options: Options) -> Layout:
             where=str(source.path),
             todo=Text('rename them, or set layout = "wide"', '请改列名，或设置 layout = "wide"'),
         )
-    return Layout(time, clock, tag, value, named(_QUALITY)) if long else Layout(time, clock)
+    return Layout(time, clock, of_day, tag, value, named(_QUALITY)) if long else Layout(time, clock, of_day)
 
 
 def _likely(source: Source, named: str, head: pa.Table) -> list[str]:
@@ -300,6 +313,18 @@ def _is_time(head: pa.Table, column: str, clock: Clock) -> bool:
         return False
     clocks = [replace(clock, first=f) for f in ("day", "month")]
     return any(2 * int(from_column(some, c)[1].sum()) > len(some) for c in clocks)
+
+
+def _of_day(source: Source, head: pa.Table, time: str) -> str:
+    """The column of times of day beside a column of bare dates, or ""."""
+    if not _all_match(head, time, _BARE_DATE):
+        return ""
+    return next((c for c in source.columns if c != time and _all_match(head, c, _OF_DAY)), "")
+
+
+def _all_match(head: pa.Table, column: str, pattern: str) -> bool:
+    some = texts(head.column(column).slice(0, 200))
+    return bool(pc.all(pc.match_substring_regex(some, pattern)).as_py())
 
 
 def _number_type(kind: Any) -> bool:

@@ -25,7 +25,7 @@ _BLOCK: Final = 1 << 20  # of the others
 _LONGEST: Final = 1 << 24  # characters a line may have
 _SEPARATORS: Final = (",", ";", "\t", "|")
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_NUMBER: Final = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
+_DATUM: Final = re.compile(r"(?=.*\d)[-+\d.,:/\sTZeE年月日时分秒]+")  # a number or a time, no name
 
 Skipped = Callable[[int, Text], None]
 """Told of each row that cannot be used: its line, and what is wrong."""
@@ -48,17 +48,17 @@ def look(path: Path) -> Sheet:
         head = file.read(_HEAD)
     encoding = _encoding(head)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head, len(head) < _HEAD)
-    lines = text.splitlines()
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(head) == _HEAD:
         lines = lines[:-1]
-    separator, header = _table(lines)
+    separator, header, width = _table(lines)
     if header < 0:
         raise BadFrame(
             Text("no table: no line with column names and a line of data below it", "不是表格：找不到列名行及其下的数据行"),
             where=str(path),
             todo=Text("save it as CSV with a first line of column names", "请另存为首行是列名的 CSV"),
         )
-    return Sheet(path, encoding, separator, _unique(_cells(lines[header], separator)), header + 1)
+    return Sheet(path, encoding, separator, _unique(_cells(lines[header], separator), width), header + 1)
 
 
 def blocks(sheet: Sheet, columns: list[str], skipped: Skipped) -> Iterator[tuple[pa.Table, Callable[[int], int]]]:
@@ -71,36 +71,52 @@ def blocks(sheet: Sheet, columns: list[str], skipped: Skipped) -> Iterator[tuple
             to.append((row.number, row.actual_columns))
             return "skip"
 
-        data = text.encode("utf-8", "replace")
-        try:
-            table = pacsv.read_csv(
-                pa.BufferReader(data),
-                read_options=pacsv.ReadOptions(column_names=list(sheet.columns), use_threads=False, block_size=len(data) + 1),
-                parse_options=pacsv.ParseOptions(delimiter=sheet.separator, invalid_row_handler=reject),
-                convert_options=pacsv.ConvertOptions(
-                    column_types=dict.fromkeys(sheet.columns, pa.string()), include_columns=columns, strings_can_be_null=False
-                ),
-            )
-        except pa.ArrowInvalid as e:
-            raise BadFrame(Text(f"not CSV: {e}", f"不是 CSV：{e}"), where=f"{sheet.path}:{first}", todo=_SAVE_AGAIN) from e
-        whole = [i for i, line in enumerate(text.split("\n")) if line]
-        bad = [number - 1 for number, _ in rejected]
-        for number, (row, cells) in zip(bad, rejected, strict=True):
-            del row
-            line = first + (whole[number] if number < len(whole) else number)
-            skipped(line, Text(f"{cells} cells, {len(sheet.columns)} columns", f"有 {cells} 个单元格，应为 {len(sheet.columns)} 列"))
-        yield table, _line_finder(first, whole, set(bad))
+        table = _parsed(sheet, first, text, columns, reject)
+        whole = _Rows(first, text, {number - 1 for number, _ in rejected})
+        for number, cells in rejected:
+            what = Text(f"{cells} cells, {len(sheet.columns)} columns", f"有 {cells} 个单元格，应为 {len(sheet.columns)} 列")
+            skipped(whole.line_of_any(number - 1), what)
+        yield table, whole.line
+
+
+def _parsed(sheet: Sheet, first: int, text: str, columns: list[str], reject: Callable[[pacsv.InvalidRow], str]) -> pa.Table:
+    data = text.encode("utf-8", "replace")
+    try:
+        return pacsv.read_csv(
+            pa.BufferReader(data),
+            read_options=pacsv.ReadOptions(column_names=list(sheet.columns), use_threads=False, block_size=len(data) + 1),
+            parse_options=pacsv.ParseOptions(delimiter=sheet.separator, invalid_row_handler=reject),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(sheet.columns, pa.string()), include_columns=columns, strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as e:
+        raise BadFrame(Text(f"not CSV: {e}", f"不是 CSV：{e}"), where=f"{sheet.path}:{first}", todo=_SAVE_AGAIN) from e
+
+
+class _Rows:
+    """From rows of a block to lines of the file; worked out only when something is wrong."""
+
+    def __init__(self, first: int, text: str, rejected: set[int]) -> None:
+        self._first, self._text, self._rejected = first, text, rejected
+        self._all: list[int] = []
+        self._kept: list[int] = []
+
+    def line_of_any(self, row: int) -> int:
+        """The line of a row, counted with the rejected ones."""
+        if not self._all:
+            self._all = [i for i, line in enumerate(self._text.split("\n")) if line]
+        return self._first + (self._all[row] if row < len(self._all) else row)
+
+    def line(self, row: int) -> int:
+        """The line of a row of the table."""
+        if not self._kept:
+            self.line_of_any(0)
+            self._kept = [at for i, at in enumerate(self._all) if i not in self._rejected]
+        return self._first + (self._kept[row] if row < len(self._kept) else row)
 
 
 _SAVE_AGAIN: Final = Text("open it in a spreadsheet and save it again as CSV", "请用电子表格软件打开并重新另存为 CSV")
-
-
-def _line_finder(first: int, whole: list[int], bad: set[int]) -> Callable[[int], int]:
-    def line(row: int) -> int:
-        good = [at for i, at in enumerate(whole) if i not in bad]
-        return first + (good[row] if row < len(good) else row)
-
-    return line
 
 
 def _lines(sheet: Sheet) -> Iterator[tuple[int, str]]:
@@ -177,8 +193,9 @@ def _cells(line: str, separator: str) -> list[str]:
         return []
 
 
-def _table(lines: list[str]) -> tuple[str, int]:
-    """(separator, index of the header line): the separator that cuts most lines into one number of cells; -1 where there is no table."""
+def _table(lines: list[str]) -> tuple[str, int, int]:
+    """(separator, index of the header line, number of columns), by the separator that cuts most lines into one number of cells; index -1
+    where there is no table."""
     some = [(i, line) for i, line in enumerate(lines[:200]) if line.strip()]
     best: tuple[int, int, str, int] = (0, 0, ",", -1)
     for separator in _SEPARATORS:
@@ -187,26 +204,28 @@ def _table(lines: list[str]) -> tuple[str, int]:
         if not common:
             continue
         width, times = common[0]
-        header = next(i for i, n in counts if n == width)
+        at, header = next((k, i) for k, (i, n) in enumerate(counts) if n == width)
+        if at and counts[at - 1][1] == width - 1 and not _names(_cells(lines[header], separator)):
+            header = counts[at - 1][0]  # data lines end with a separator, the header does not
         if times > 1 and (times, width) > best[:2] and _names(_cells(lines[header], separator)):
             best = (times, width, separator, header)
-    return best[2], best[3]
+    return best[2], best[3], best[1]
 
 
 def _names(cells: list[str]) -> bool:
-    """Whether cells can be column names: most of them are no numbers."""
-    return 2 * sum(bool(_NUMBER.fullmatch(c)) for c in cells) <= len(cells)
+    """Whether cells can be column names: most of those that are not empty are neither numbers nor times."""
+    filled = [c for c in cells if c]
+    return 2 * sum(not _DATUM.fullmatch(c) for c in filled) >= len(filled) > 0
 
 
-def _unique(names: list[str]) -> tuple[str, ...]:
-    """Column names, made to differ: nameless ones get their place."""
-    seen: Counter[str] = Counter()
-    out: list[str] = []
-    for i, name in enumerate(names):
-        name = name or f"column{i + 1}"
-        seen[name] += 1
-        while seen[name] > 1 and f"{name}_{seen[name]}" in seen:
-            seen[name] += 1
-        out.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
-        seen[out[-1]] += 0
+def _unique(names: list[str], width: int) -> tuple[str, ...]:
+    """`width` column names, made to differ; nameless ones are called by their place."""
+    out: dict[str, None] = {}
+    for i, name in enumerate([*names, *[""] * (width - len(names))]):
+        plain = mine = name or f"column{i + 1}"
+        count = 1
+        while mine in out:
+            count += 1
+            mine = f"{plain}_{count}"
+        out[mine] = None
     return tuple(out)

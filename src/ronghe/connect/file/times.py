@@ -105,7 +105,7 @@ def from_column(column: pa.Array, clock: Clock) -> tuple[NDArray[np.int64], NDAr
         aware = pa.types.is_timestamp(kind) and kind.tz is not None
         return (time if aware or clock.zone == "UTC" else _to_utc(time, clock.zone)), ok
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return _scaled(column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False), _exact(column))
+        return _scaled(column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False), _exact(column))
     return clock.read(column.cast(pa.string()).fill_null(""))
 
 
@@ -113,8 +113,12 @@ def _unix(texts: pa.StringArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     numeric = pc.match_substring_regex(texts, _NUMBER)
     kept = pc.utf8_trim_whitespace(pc.if_else(numeric, texts, pa.scalar(None, pa.string())))
     number = kept.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
-    whole = pc.if_else(pc.match_substring_regex(kept, r"^\d{1,18}$"), kept, pa.scalar(None, pa.string())).cast(pa.int64())
-    return _scaled(number, _exact(whole))
+    whole = pc.if_else(pc.match_substring_regex(kept, r"^\d{1,19}$"), kept, pa.scalar(None, pa.string()))
+    try:
+        exact = _exact(whole.cast(pa.int64()))
+    except pa.ArrowInvalid:  # one of them is beyond int64
+        exact = np.full(len(texts), -1, np.int64)
+    return _scaled(number, exact)
 
 
 def _exact(column: pa.Array) -> NDArray[np.int64]:

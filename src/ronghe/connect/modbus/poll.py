@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ronghe.connect.driver import Health, Sink
+from ronghe.connect.lag import LagMeter
 from ronghe.connect.modbus.address import Point
 from ronghe.connect.modbus.link import Link
 from ronghe.connect.modbus.plan import Block
@@ -53,7 +54,7 @@ class Poller:
         self._link, self._units, self._groups = link, units, groups
         self._index, self._health, self._sink, self._clock = index, health, sink, clock
         self._was_up = False
-        self._lags = [(0, 0.0), (0, 0.0)]  # (half minute, largest lag in it), newest first
+        self._lag = LagMeter(health)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -153,13 +154,8 @@ class Poller:
         batch = Batch(self._index, group.ids[rows], into.time[rows], into.value[rows], into.quality[rows], text)
         into.got[:] = False
         self._hand(batch)
-        lag = max(0.0, (self._clock() - int(batch.time.max())) / 1e9)
-        half = self._clock() // 30_000_000_000
-        if self._lags[0][0] != half:
-            self._lags = [(half, 0.0), self._lags[0]]
-        self._lags[0] = (half, max(lag, self._lags[0][1]))
-        self._health.lag = lag
-        self._health.lag_max = max(x for h, x in self._lags if half - h <= 1)
+        now = self._clock()
+        self._lag.seen(max(0.0, (now - int(batch.time.max())) / 1e9), now)
 
     def _hand(self, batch: Batch) -> None:
         self._health.delivered += len(batch)

@@ -1,0 +1,24 @@
+"""How old samples are when they are handed over, as `Health` tells it."""
+
+from __future__ import annotations
+
+from ronghe.connect.driver import Health
+
+_HALF: int = 30_000_000_000  # ns
+
+
+class LagMeter:
+    """Keeps `lag` and `lag_max` (the largest of this and the last half minute) of a health true."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self._half, self._now, self._before = 0, 0.0, 0.0
+
+    def seen(self, lag: float, now: int) -> None:
+        """A batch was handed over `lag` s late at `now` (ns)."""
+        half = now // _HALF
+        if half != self._half:
+            self._before = self._now if half == self._half + 1 else 0.0
+            self._half, self._now = half, 0.0
+        self._now = max(self._now, lag)
+        self._health.lag, self._health.lag_max = lag, max(self._now, self._before)
