@@ -43,6 +43,12 @@ def test_a_valid_folder_is_a_plant(folder: Any) -> None:
     assert [t.tag for t in plant.tags_under("line1/meter")] == ["line1/meter/power"]
 
 
+def test_a_plant_that_is_printed_shows_no_secret(folder: Any) -> None:
+    plant = ronghe.plant.load(folder.path, **folder.find)
+    assert "plc1" in repr(plant)
+    assert "correct horse" not in repr(plant)
+
+
 def test_names_may_be_plain_or_absent(folder: Any) -> None:
     folder.change(P, 'name = { en = "Pump station", zh = "泵站" }', 'name = "Pumps"')
     assert ronghe.plant.load(folder.path, **folder.find).name.in_("zh") == "Pumps"
@@ -232,9 +238,10 @@ def test_a_missing_file_is_a_problem_among_others(folder: Any, name: str) -> Non
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(PlantError, match="no such folder"):
         ronghe.plant.load(tmp_path / "nowhere")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(PlantError, match="no such folder"):
-        ronghe.plant.load(tmp_path / "file")
+    (tmp_path / "plant.toml").write_text("")
+    with pytest.raises(PlantError, match="is a file") as caught:
+        ronghe.plant.load(tmp_path / "plant.toml")
+    assert caught.value.problems[0].meant == str(tmp_path)
 
 
 def test_a_file_that_is_a_folder_is_a_problem(folder: Any) -> None:

@@ -143,3 +143,12 @@ def test_ids_are_the_same_for_every_thread() -> None:
     assert index.arrow().to_pylist() == list(index.names)
     assert index.find("never") is None
     assert len(index) == 3000
+
+
+def test_numeric_columns_are_not_copied_to_arrow_and_back() -> None:
+    index = TagIndex(["a"])
+    sent = Batch.of(index, np.zeros(1000, np.int32), np.arange(1000), np.arange(1000.0))
+    arrow = sent.arrow()
+    got = Batch.from_arrow(arrow, index)
+    for name in ("time", "value", "quality"):
+        assert np.shares_memory(getattr(sent, name), getattr(got, name))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ronghe.errors import RongheError
 from ronghe.signals import Batch, Grid, TagIndex, Window, window
 from ronghe.signals import quality as q
 
@@ -227,3 +228,9 @@ def test_a_held_value_has_no_greatest_age_until_its_source_says_that_it_is_lost(
     lost = grid.push(Batch.of(index, ["a", "b"], 10 * SECOND, [np.nan, 3.0], [q.BAD_NO_COMMUNICATION, q.GOOD]))
     assert lost is not None
     assert np.isnan(lost.value[-1][0])
+
+
+@pytest.mark.parametrize(("tags", "every"), [(["a", "b", "a"], SECOND), (["a"], 0), (["a"], -1)])
+def test_a_grid_that_could_never_be_filled_is_refused(tags: list[str], every: int) -> None:
+    with pytest.raises(RongheError, match="each tag once"):
+        Grid(TagIndex(), tags, every)

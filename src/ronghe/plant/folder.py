@@ -70,7 +70,12 @@ def examine(
     home = Path(folder)
     problems = Problems()
     if not home.is_dir():
-        problems.error(str(folder), 0, "no such folder", "没有该文件夹")
+        if home.is_file():
+            problems.error(
+                str(folder), 0, "is a file; name the plant folder that it lies in", "是文件；请给出其所在的工厂文件夹", str(home.parent)
+            )
+        else:
+            problems.error(str(folder), 0, "no such folder", "没有该文件夹")
         return None, problems.found
     home = home.resolve()
     document = _read_toml(home / PLANT, problems)

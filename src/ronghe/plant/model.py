@@ -55,6 +55,10 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     driver: Annotated[str, Meta(description="opcua, modbus, file, or any installed driver")]
     options: Annotated[Any, Meta(description="an instance of the driver's own Options type")] = None
 
+    def __repr__(self) -> str:
+        """Without options: they hold what was taken from the environment because it must not be seen."""
+        return f"Connection(name={self.name!r}, driver={self.driver!r})"
+
 
 class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     """An `[apps.NAME]` table: one app at work on one equipment."""

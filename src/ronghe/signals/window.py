@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ronghe.errors import RongheError
 from ronghe.signals import quality as q
 from ronghe.signals.batch import Batch, TagIndex
+from ronghe.text import Text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +53,8 @@ class Grid:
         held: Collection[str] = (),
     ) -> None:
         self.index, self.tags, self.every = index, tuple(tags), int(every)
+        if self.every <= 0 or len(set(self.tags)) < len(self.tags):
+            raise RongheError(Text("a grid needs an interval above 0, and each tag once", "网格的间隔须大于 0，且测点不得重复"))
         self._ages = np.array([t not in held for t in self.tags], np.bool_)
         self.max_age = 3 * self.every if max_age is None else int(max_age)
         self.grace = 2 * self.every if grace is None else int(grace)
