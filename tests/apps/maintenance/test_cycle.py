@@ -13,7 +13,7 @@ from ronghe.apps.maintenance.normal import learn
 @pytest.mark.parametrize("shape", ["sine", "saw", "steps"])
 def test_found(length: int, shape: str) -> None:
     rng = np.random.default_rng(0)
-    phase = (np.arange(10 * length) % length) / length
+    phase = (np.arange(20 * length) % length) / length
     wave = {"sine": np.sin(2 * np.pi * phase), "saw": phase, "steps": np.floor(4 * phase) % 3}[shape]
     rows = np.column_stack([rng.normal(size=len(wave)), 50 + 3 * wave + 0.3 * rng.normal(size=len(wave))])
     assert load_cycle(rows) == length

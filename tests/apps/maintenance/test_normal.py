@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ronghe.apps.maintenance.normal import COMPONENTS, FALSE_ALARM, SHRINK, WIDEST, _t_quantile, learn
+from ronghe.apps.maintenance.precision import Precision
 from ronghe.apps.maintenance.scorer import Scorer
 from ronghe.errors import AppError
 
@@ -17,14 +18,14 @@ def process(n: int, k: int = 6, seed: int = 0) -> np.ndarray:
     return 10 + rng.normal(size=(n, 2)) @ rng.normal(size=(2, k)) + rng.normal(size=(n, k))
 
 
-def dense(normal: object) -> np.ndarray:
+def dense(normal: Precision) -> np.ndarray:
     """Φ as a matrix."""
-    return np.diag(normal.unique) - normal.shared @ normal.shared.T  # type: ignore[attr-defined]
+    return np.diag(normal.unique) - normal.shared @ normal.shared.T
 
 
 def test_the_factor_form_is_the_inverse_covariance() -> None:
     rows = process(400)
-    normal = learn(rows, window=20)
+    normal = learn(rows, window=20).precision()
     z = (rows - rows.mean(0)) / rows.std(0)
     means = np.array([z[i : i + 20].mean(0) for i in range(1, len(z) - 19)])
     covariance = np.cov(means.T, bias=True)
@@ -32,8 +33,7 @@ def test_the_factor_form_is_the_inverse_covariance() -> None:
     phi = dense(normal)
     np.testing.assert_allclose(phi @ shrunk, np.eye(6), atol=0.02)
     np.testing.assert_allclose(normal.diagonal(), np.diag(phi))
-    some, others = np.array([1, 4]), np.array([0, 4, 5])
-    np.testing.assert_allclose(normal.block(some, others), phi[np.ix_(some, others)], atol=1e-12)
+    np.testing.assert_allclose(normal.rows(np.array([1, 4])), phi[[1, 4]], atol=1e-12)
     d = np.arange(6.0)
     np.testing.assert_allclose(normal.times(d), phi @ d)
 
@@ -69,7 +69,7 @@ def test_a_property_that_was_seen_too_short_is_given_room() -> None:
     for _ in range(20):
         settled = scorer.step(away + rng.normal(size=3) * [1, 1, 0.01])
     assert drifting < 1 < settled
-    assert normal.unique[2] > 1 / (WIDEST**2 * 400), "room, but not without end"
+    assert normal.alone[2] < WIDEST**2, "room, but not without end"
 
 
 def test_accuracy_is_a_floor() -> None:
@@ -78,7 +78,7 @@ def test_accuracy_is_a_floor() -> None:
     rows[:, 0] = 50 + 0.001 * np.random.default_rng(3).normal(size=400)
     away = rows.mean(0) + np.array([0.1, 0, 0, 0, 0, 0])
     for accuracy, abnormal in ((0.0, True), (0.5, False)):
-        scorer = Scorer(learn(rows, accuracy=np.array([accuracy, 0, 0, 0, 0, 0])))
+        scorer = Scorer(learn(rows).to_accuracy(np.array([accuracy, 0, 0, 0, 0, 0])))
         score = [scorer.step(away) for _ in range(20)][-1]
         assert (score > 1) == abnormal
 
@@ -93,13 +93,23 @@ def test_what_never_moves_is_not_judged() -> None:
     assert all(not s > 1 for s in map(scorer.step, rows[:100]))
 
 
+def test_what_never_moved_is_judged_where_its_accuracy_is_known() -> None:
+    rows = process(400)
+    rows[:, 3] = 7.0
+    scorer = Scorer(learn(rows).to_accuracy(np.full(6, 0.5)))
+    assert max(s for s in map(scorer.step, rows) if s == s) < 1
+    rows[:, 3] = 17.0
+    assert [scorer.step(r) for r in rows[:30]][-1] > 1
+    assert int(np.abs(scorer.level).argmax()) == 3
+
+
 def test_columns_that_are_mostly_empty_are_not_judged() -> None:
     rows = process(400)
     rows[:, 1] = np.nan
     rows[::3, 2] = np.nan
     normal = learn(rows)
     assert normal.judged.tolist() == [True, False, True, True, True, True]
-    assert np.isfinite(normal.shared).all()
+    assert np.isfinite(normal.precision().shared).all()
 
 
 def test_too_little_is_said() -> None:
@@ -113,15 +123,15 @@ def test_too_little_is_said() -> None:
 
 def test_many_properties_stay_small() -> None:
     normal = learn(process(300, k=1500))
-    assert normal.shared.shape == (1500, COMPONENTS)
+    assert normal.loadings.shape == (1500, COMPONENTS)
     scorer = Scorer(normal)
     assert max(s for s in map(scorer.step, process(300, k=1500)) if s == s) < 1.2
 
 
 def test_learning_is_deterministic() -> None:
     a, b = learn(process(500)), learn(process(500))
-    assert a.unique.tobytes() == b.unique.tobytes()
-    assert a.shared.tobytes() == b.shared.tobytes()
+    assert a.alone.tobytes() == b.alone.tobytes()
+    assert a.loadings.tobytes() == b.loadings.tobytes()
 
 
 @settings(deadline=None, max_examples=25)

@@ -18,7 +18,7 @@ def process(n: int, k: int = 6, seed: int = 0) -> np.ndarray:
 
 
 def dense(scorer: Scorer) -> np.ndarray:
-    return np.diag(scorer.normal.unique) - scorer.normal.shared @ scorer.normal.shared.T
+    return np.diag(scorer.phi.unique) - scorer.phi.shared @ scorer.phi.shared.T
 
 
 def test_level_is_rbc_of_the_window_mean() -> None:

@@ -42,7 +42,7 @@ class Adviser:
     """Applies the rules. Knows what became of its advice by `feedback`, which may be called from another thread."""
 
     def __init__(self, app: str, plant: Plant, equipment: str, rules: tuple[Rule, ...]) -> None:
-        self._app, self._plant, self._rules = app, plant, rules
+        self._app, self._plant, self._equipment, self._rules = app, plant, equipment, rules
         where = f"apps.{app}.advise"
         self.set_points = [resolve(plant, equipment, r.set, where) for r in rules]
         self._effects = [resolve(plant, equipment, r.expect.tag, where) if r.expect else "" for r in rules]
@@ -60,7 +60,7 @@ class Adviser:
                 where=where,
                 todo=Text("mark it writable in tags.csv and give it a guard", "请在 tags.csv 中标为可写，并配置守护"),
             )
-        known = {t.property for t in self._plant.tags.values()} | set(self._plant.tags) | {t.rpartition("/")[2] for t in self._plant.tags}
+        known = {name for t in self._plant.tags.values() for name in self._names(t.tag, t.property)}
         name = rule.when.split()[0] if rule.when.split() else ""
         if name not in known or rule.when.split()[1:] not in ([], ["low"], ["high"], ["unsteady"]):
             near = difflib.get_close_matches(name, known, 1)
@@ -122,7 +122,16 @@ class Adviser:
 
     def _matches(self, rule: Rule, cause: Cause) -> bool:
         name, *way = rule.when.split()
-        return name in (cause.of.prop, cause.of.tag, cause.of.tag.rpartition("/")[2]) and way in ([], [cause.way])
+        return name in self._names(cause.of.tag, cause.of.prop) and way in ([], [cause.way])
+
+    def _names(self, tag: str, prop: str) -> set[str]:
+        """All that a rule may call a cause: its property, its tag or the tag's last part, or the part of the equipment that it belongs to."""
+        names = {prop, tag, tag.rpartition("/")[2]}
+        path = tag.rpartition("/")[0]
+        while path and path != self._equipment:
+            names |= {path, path.removeprefix(f"{self._equipment}/")}
+            path = path.rpartition("/")[0]
+        return names
 
     def _may(self, finding: str, i: int, rule: Rule, now: int) -> bool:
         given = self._given.get((finding, i))

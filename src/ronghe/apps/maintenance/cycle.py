@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 
 _STRONG = 0.6  # autocorrelation at the cycle's length, and of what it must fall below on the way there
 _DIP = 0.2
+_CYCLES = 5
 
 
 def load_cycle(rows: NDArray[np.float64], *, shortest: int = 4) -> int:
     """Rows in the smallest whole number of cycles that is not under `shortest`; 0 where nothing repeats. rows: float64[n, k], NaN allowed.
 
-    At least four cycles must have been seen. The property that repeats best decides.
+    Windows of that length must fit in `_CYCLES` times at least. The property that repeats best decides.
     """
     n = len(rows)
     at = np.arange(n)
@@ -26,7 +27,8 @@ def load_cycle(rows: NDArray[np.float64], *, shortest: int = 4) -> int:
         found, strength = _period(column)
         if strength > best:
             best, cycle = strength, found
-    return 0 if cycle == 0 else cycle * -(-shortest // cycle)
+    rows_in = cycle * -(-shortest // cycle) if cycle else 0
+    return rows_in if rows_in * _CYCLES <= n else 0
 
 
 def _period(column: NDArray[np.float64]) -> tuple[int, float]:
@@ -39,8 +41,9 @@ def _period(column: NDArray[np.float64]) -> tuple[int, float]:
     if energy <= 1e-12 * max(float(column @ column), 1e-300):
         return 0, 0.0
     spectrum = np.fft.rfft(x, 2 * n)
-    longest = n // 4
-    correlation = np.fft.irfft(spectrum * spectrum.conj())[: longest + 2] / energy * n / (n - np.arange(longest + 2))
+    longest = n // _CYCLES
+    lags = np.arange(2 * longest + 2)
+    correlation = np.fft.irfft(spectrum * spectrum.conj())[: len(lags)] / energy * n / (n - lags)
     dips = np.flatnonzero(correlation < _DIP)
     if not len(dips) or dips[0] > longest:
         return 0, 0.0
@@ -50,4 +53,7 @@ def _period(column: NDArray[np.float64]) -> tuple[int, float]:
     first_gap = np.flatnonzero(np.diff(high) > 1)
     hump = high[: first_gap[0] + 1] if len(first_gap) else high
     peak = int(hump[inside[hump].argmax()])
-    return (0, 0.0) if peak + 1 >= len(inside) or top <= 0 else (int(dips[0]) + peak, float(inside[peak]))
+    if peak + 1 >= len(inside) or top <= 0:
+        return 0, 0.0
+    period = int(dips[0]) + peak
+    return period, float(min(correlation[period], correlation[2 * period]))  # what wanders may come back once, not twice

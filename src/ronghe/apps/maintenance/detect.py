@@ -151,7 +151,7 @@ class Detect(App):
         """Judges from now on by this model, whose inputs are the columns in `order`."""
         self._inputs = np.array(order, np.intp)
         self.columns = [self.columns[j] for j in order]
-        self._scorer = Scorer(normal)
+        self._scorer = Scorer(normal.to_accuracy(self._accuracy()))
         self._departures = Departures(len(self.columns))
         self._sensors = SensorWatch(normal.run, normal.low, normal.high, max(self._rows(self.options.silent), 1))
         self.model = model
@@ -169,9 +169,8 @@ class Detect(App):
     def _fit(self) -> None:
         assert self._learning is not None
         times, rows = self._learning.read()
-        accuracy = self._accuracy()
         try:
-            normal = learn(rows, window=self.options.window, false_alarm=self.options.false_alarm, accuracy=accuracy)
+            normal = learn(rows, window=self.options.window, false_alarm=self.options.false_alarm)
         except AppError:
             self._rows_to_learn = 2 * len(rows)  # too few, or nothing moved yet: the runner says why, and it goes on learning
             raise

@@ -14,7 +14,7 @@ logarithm of its variance within the window: a hunting valve keeps its mean.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Final
 
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ronghe.apps.maintenance.cycle import load_cycle
+from ronghe.apps.maintenance.precision import Precision
 from ronghe.errors import AppError
 from ronghe.text import Text
 
@@ -41,8 +42,8 @@ class Normal:
     """What was learned. Arrays are over k properties; deviations are d = (window mean − center) / scale.
 
     center, scale  float64[k]     level, and spread of single rows; scale 0: never moved, not judged
-    unique         float64[k]     diagonal part of Φ
-    shared         float64[k, r]  Φ = diag(unique) − shared·sharedᵀ
+    loadings       float64[k, r]  how properties move together: covariance of d = loadings·loadingsᵀ + diag(alone)
+    alone          float64[k]     variance of d that a property has for itself
     unrest         float64[k]     normal half log variance of d within a window
     unrest_scale   float64[k]     its spread, widened; inf: not judged
     quiet          float64[k]     variance that is added to it: less unrest than that means nothing
@@ -54,8 +55,8 @@ class Normal:
 
     center: Floats
     scale: Floats
-    unique: Floats
-    shared: Floats
+    loadings: Floats
+    alone: Floats
     unrest: Floats
     unrest_scale: Floats
     quiet: Floats
@@ -68,74 +69,75 @@ class Normal:
     @property
     def judged(self) -> NDArray[np.bool_]:
         """Mask of the properties that have a normal level."""
-        return self.unique > 0
+        return self.scale > 0
 
-    def diagonal(self) -> Floats:
-        """Φ_ii."""
-        diagonal: Floats = self.unique - np.einsum("ij,ij->i", self.shared, self.shared)
-        return diagonal
+    def precision(self) -> Precision:
+        """Φ."""
+        return Precision.of(self.loadings, self.alone, self.judged)
 
-    def block(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
-        """Φ for some rows and columns."""
-        out = -self.shared[rows] @ self.shared[columns].T
-        out[rows[:, None] == columns[None, :]] += self.unique[rows][np.isin(rows, columns)]
-        return out
+    def to_accuracy(self, accuracy: Floats) -> Normal:
+        """The same, judged with instruments of an `accuracy` float64[k] (one standard deviation, in the property's unit).
 
-    def times(self, d: Floats) -> Floats:
-        """Φd."""
-        out: Floats = self.unique * d - self.shared @ (d @ self.shared)
-        return out
+        What an instrument cannot tell apart is no deviation. A property that never moved is judged when its accuracy is known.
+        """
+        scale = np.where(self.scale > 0, self.scale, accuracy)
+        floor = np.divide(accuracy, scale, out=np.zeros_like(scale), where=scale > 0) ** 2
+        usual = np.maximum(np.exp(2 * self.unrest) - self.quiet, 0.0)
+        quiet = self.quiet + floor
+        return replace(self, scale=scale, alone=self.alone + floor, quiet=quiet, unrest=0.5 * np.log(usual + quiet))
 
 
-def learn(rows: Floats, *, window: int = 0, false_alarm: float = FALSE_ALARM, accuracy: Floats | None = None) -> Normal:
+def learn(rows: Floats, *, window: int = 0, false_alarm: float = FALSE_ALARM) -> Normal:
     """Learns from rows float64[n, k] of normal operation, NaN where there is no value.
 
-    `window` 0: the load cycle if there is one, else `WINDOW` rows. `accuracy` float64[k]: uncertainty of each instrument (one standard
-    deviation, in the property's unit); what it cannot tell apart is no deviation. Raises AppError for too few rows or nothing that moves.
+    `window` 0: the load cycle if there is one, else `WINDOW` rows. Raises AppError for too few rows or nothing that moves.
     """
-    n, k = rows.shape
+    n = len(rows)
     window = window or load_cycle(rows, shortest=WINDOW) or WINDOW
     if n < _FEWEST * window:
         raise AppError(
             Text(f"{n} rows are too few to learn from", f"只有 {n} 行，不足以学习"),
             todo=Text(f"give at least {_FEWEST * window} rows of normal operation", f"请提供至少 {_FEWEST * window} 行正常运行数据"),
         )
-    seen = np.isfinite(rows).mean(0) >= 0.5
-    filled = np.where(np.isfinite(rows), rows, np.nan)
-    filled[:, ~seen] = 0.0
-    center = np.nanmean(filled, 0)
-    filled = np.where(np.isnan(filled), center, filled)
-    low, high, scale = filled.min(0), filled.max(0), filled.std(0)
-    scale = np.where(seen & (scale > 1e-9 * np.abs(center)), scale, 0.0)
-    floor = np.zeros(k) if accuracy is None else np.where(seen, accuracy, 0.0)
-    scale = np.where((scale == 0) & (floor > 0), floor, scale)
-    if not (scale > 0).any():
+    filled, center, scale = _standard(rows)
+    moving = scale > 0
+    if not moving.any():
         raise AppError(
             Text("nothing moves in these rows: there is nothing to learn", "这些数据没有任何变化，无从学习"),
             todo=Text("give rows recorded while the equipment was running", "请提供设备运行时的数据"),
         )
-    z = np.divide(filled - center, scale, out=np.zeros_like(filled), where=scale > 0)
+    z = np.divide(filled - center, scale, out=np.zeros_like(filled), where=moving)
     means = _moving_mean(z, window)
-    moving = scale > 0
-    p = false_alarm / max(3 * int(moving.sum()), 1)  # too low, too high, too restless: three questions a property
+    p = false_alarm / (3 * int(moving.sum()))  # too low, too high, too restless: three questions a property
     limit = _t_quantile(p, n / window - 1)
-    floor = np.divide(floor, scale, out=np.zeros(k), where=moving)
-    unique, shared = _precision(means - means.mean(0), _widening(z, window, p, limit), floor)
-    unrest, unrest_scale, quiet = _unrest(z, means, floor, p, limit)
+    loadings, alone = _factors((means - means.mean(0)) * _widening(z, window, p, limit))
+    unrest, unrest_scale, quiet = _unrest(z, means, p, limit)
     return Normal(
         center=center + scale * means.mean(0),
         scale=scale,
-        unique=np.where(moving, unique, 0.0),
-        shared=np.where(moving[:, None], shared, 0.0),
+        loadings=loadings,
+        alone=alone,
         unrest=unrest,
         unrest_scale=np.where(moving, unrest_scale, np.inf),
         quiet=quiet,
         run=_longest_runs(filled),
-        low=low,
-        high=high,
+        low=filled.min(0),
+        high=filled.max(0),
         window=window,
         limit=limit,
     )
+
+
+def _standard(rows: Floats) -> tuple[Floats, Floats, Floats]:
+    """(rows without holes, their center, their spread: 0 for a column that never moves or is mostly empty)."""
+    finite = np.isfinite(rows)
+    seen = finite.mean(0) >= 0.5
+    filled = np.where(finite, rows, np.nan)
+    filled[:, ~seen] = 0.0
+    center = np.nanmean(filled, 0)
+    filled = np.where(np.isnan(filled), center, filled)
+    scale = filled.std(0)
+    return filled, center, np.where(seen & (scale > 1e-9 * np.abs(center)), scale, 0.0)
 
 
 def _moving_mean(z: Floats, window: int) -> Floats:
@@ -162,11 +164,11 @@ def _widening(z: Floats, window: int, p: float, limit: float) -> Floats:
     return np.clip(wide / limit, 1.0, WIDEST)
 
 
-def _unrest(z: Floats, means: Floats, floor: Floats, p: float, limit: float) -> tuple[Floats, Floats, Floats]:
+def _unrest(z: Floats, means: Floats, p: float, limit: float) -> tuple[Floats, Floats, Floats]:
     """(normal half log variance within a window, its widened spread, variance below which it means nothing)."""
     window = len(z) - len(means) + 1
     variance = np.maximum(_moving_mean(z * z, window) - means**2, 0.0)
-    quiet = floor**2 + 1e-3 * variance.mean(0) + 1e-12
+    quiet = 1e-3 * variance.mean(0) + 1e-12
     half_log = 0.5 * np.log(variance + quiet)
     middle, spread = half_log.mean(0), half_log.std(0)
     usable = spread > 1e-9
@@ -175,33 +177,28 @@ def _unrest(z: Floats, means: Floats, floor: Floats, p: float, limit: float) -> 
     return middle, np.where(usable, np.maximum(widened, 1 / math.sqrt(2 * window)), np.inf), quiet
 
 
-def _precision(means: Floats, widen: Floats, floor: Floats) -> tuple[Floats, Floats]:
-    """Φ = diag(unique) − shared·sharedᵀ of the covariance (1−`SHRINK`)·C + `SHRINK`·diag(C), widened, plus the floor (Woodbury)."""
+def _factors(means: Floats) -> tuple[Floats, Floats]:
+    """(loadings, alone) of the covariance (1−`SHRINK`)·C + `SHRINK`·diag(C) of centred window means."""
     if len(means) > _ENOUGH:
         means = means[:: -(-len(means) // _ENOUGH)]
-    means = means * widen
     variance = means.var(0)
     scaled = means * math.sqrt((1 - SHRINK) / len(means))
-    left, singular, right = np.linalg.svd(scaled, full_matrices=False) if min(means.shape) <= 512 else _few_components(scaled)
-    del left
-    keep = singular > 1e-6 * singular[0] if len(singular) and singular[0] > 0 else np.zeros(len(singular), bool)
+    singular, right = np.linalg.svd(scaled, full_matrices=False)[1:] if min(means.shape) <= 512 else _few_components(scaled)
+    keep = singular > 1e-6 * singular[0]
     keep[COMPONENTS:] = False
     loadings = right[keep].T * singular[keep]
-    alone = SHRINK * variance + floor**2 + np.maximum((1 - SHRINK) * variance - np.einsum("ij,ij->i", loadings, loadings), 0.0)
-    alone = np.maximum(alone, 1e-12)
-    weighted = loadings / alone[:, None]
-    inner = np.linalg.inv(np.eye(loadings.shape[1]) + loadings.T @ weighted)
-    return 1 / alone, weighted @ np.linalg.cholesky(inner)
+    left = (1 - SHRINK) * variance - np.einsum("ij,ij->i", loadings, loadings)
+    return loadings, np.maximum(SHRINK * variance + np.maximum(left, 0.0), 1e-12)
 
 
-def _few_components(scaled: Floats) -> tuple[Floats, Floats, Floats]:
-    """The leading components of a large matrix, from the smaller of its two Gram matrices."""
+def _few_components(scaled: Floats) -> tuple[Floats, Floats]:
+    """Singular values and right vectors of the leading components of a large matrix, from the smaller of its two Gram matrices."""
     n, k = scaled.shape
     values, vectors = np.linalg.eigh(scaled @ scaled.T if n < k else scaled.T @ scaled)
     values, vectors = values[::-1][:COMPONENTS], vectors[:, ::-1][:, :COMPONENTS]
     singular = np.sqrt(np.maximum(values, 1e-300))
     right = (scaled.T @ vectors / singular).T if n < k else vectors.T
-    return vectors, singular, right
+    return singular, right
 
 
 def _longest_runs(rows: Floats) -> NDArray[np.int64]:

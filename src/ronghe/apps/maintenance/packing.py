@@ -16,7 +16,7 @@ from ronghe.models import Input, Manifest, Output, Package, Training, training_h
 from ronghe.text import Text
 
 KIND: Final = "maintenance.detect/1"
-_ARRAYS: Final = ("center", "scale", "unique", "shared", "unrest", "unrest_scale", "quiet", "run")
+_ARRAYS: Final = ("center", "scale", "loadings", "alone", "unrest", "unrest_scale", "quiet", "run")
 
 
 def pack(
@@ -68,7 +68,7 @@ def unpack(package: Package, where: str = "") -> Normal:
     except (KeyError, TypeError, ValueError) as e:
         raise ModelError(Text(f"{e} is missing from the package", f"模型包缺少 {e}"), where=where) from e
     shapes = [arrays[a].shape[:1] for a in _ARRAYS]
-    if any(s != (k,) for s in shapes) or arrays["shared"].ndim != 2 or window < 1 or not limit > 0:
+    if any(s != (k,) for s in shapes) or arrays["loadings"].ndim != 2 or window < 1 or not limit > 0:
         raise ModelError(Text("its arrays do not fit its inputs", "数组与输入不符"), where=where)
     low = np.array([np.nan if i.low is None else i.low for i in manifest.inputs])
     high = np.array([np.nan if i.high is None else i.high for i in manifest.inputs])

@@ -39,8 +39,9 @@ class Scorer:
         self._unrest_norm = 1 / (normal.unrest_scale * normal.limit)
         self._judges = normal.judged
         self._judged = int(normal.judged.sum())
-        self._norm = self._norms(normal.diagonal())
-        self._unique, self._shared = normal.unique, np.asfortranarray(normal.shared)
+        self.phi = normal.precision()
+        self._diagonal = self.phi.diagonal()
+        self._norm = self._norms(self._diagonal)
         self._missing: NDArray[np.intp] = np.empty(0, np.intp)
         self._fill: Floats = np.empty((0, 0))
         self._missing_key = b""
@@ -101,9 +102,7 @@ class Scorer:
             self.unrest[self._missing] = 0.0
         elif len(self._missing):
             self._missing, self._missing_key = self._missing[:0], b""
-        y = self._unique * d
-        y -= self._shared @ (d @ self._shared)
-        np.multiply(y, norm, out=self.level)
+        np.multiply(self.phi.times(d), norm, out=self.level)
         return max(float(np.abs(self.level).max()), float(self.unrest.max())) if self.ready else math.nan
 
     def _judge_unrest(self) -> None:
@@ -141,9 +140,9 @@ class Scorer:
         key = lost.tobytes()
         if key != self._missing_key:
             m = np.flatnonzero(lost)
-            rows = self.normal.block(m, np.arange(len(lost)))
+            rows = self.phi.rows(m)
             self._fill = np.asarray(np.linalg.solve(rows[:, m], rows), np.float64)
-            diagonal = self.normal.diagonal() - np.einsum("ij,ij->j", rows, self._fill)
+            diagonal = self._diagonal - np.einsum("ij,ij->j", rows, self._fill)
             diagonal[m] = 0.0
             self._missing, self._missing_key, self._missing_norm = m, key, self._norms(diagonal)
         self._d[self._missing] = 0.0
@@ -157,21 +156,20 @@ class Scorer:
         One after another the property that explains most of what is left is taken for faulty and reconstructed, jointly with those
         before it, until nothing left is over the limit (Dunia & Qin 1998; Yue & Qin 2001). So no property is named that only smears.
         """
-        normal, found, drops = self.normal, [lead], []
-        everything, diagonal = np.arange(len(self._d)), normal.diagonal()
-        y = normal.times(self._d)
+        normal, phi, diagonal = self.normal, self.phi, self._diagonal
+        y = phi.times(self._d)
         index = max(float(self._d @ y), 1e-300)
-        drops.append(float(y[lead] ** 2 / diagonal[lead]) if diagonal[lead] > 0 else 0.0)
+        found, drops = [lead], [float(y[lead] ** 2 / diagonal[lead])]
         while True:
             f = np.array(found)
-            rows = normal.block(f, everything)
+            rows = phi.rows(f)
             fill = np.linalg.solve(rows[:, f], rows)
             d = self._d.copy()
             d[f] = 0.0
             d[f] = -(fill @ d)
             left = diagonal - np.einsum("ij,ij->j", rows, fill)
             left[f] = 0.0
-            size = np.abs(normal.times(d)) * self._norms(left)
+            size = np.abs(phi.times(d)) * self._norms(left)
             worst = int(size.argmax())
             if size[worst] <= 1.0 or len(found) == most:
                 return found, normal.center[f] + normal.scale[f] * d[f], np.array(drops) / index
