@@ -13,7 +13,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pki")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def press(pki: Path) -> Iterator[NodeServer]:
     """A node-opcua server with a press on it, open to all."""
     server = NodeServer(pki)

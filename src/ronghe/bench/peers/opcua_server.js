@@ -133,7 +133,7 @@ async function main() {
         userManager: { isValidUser: (name, password) => !named || config.users[name] === password },
         serverCapabilities: { maxSessions: 50, operationLimits: { ...config.limits } },
         serverInfo: { applicationUri: "urn:ronghe:peer", productUri: "ronghe-peer" },
-        disableDiscovery: true,
+        disableDiscovery: config.discovery === false,
     });
     await server.initialize();
     press(server);

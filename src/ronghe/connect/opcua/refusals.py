@@ -21,7 +21,8 @@ _USER: Final = {_CODES.BadUserAccessDenied, _CODES.BadIdentityTokenInvalid, _COD
 _CERTIFICATE: Final = {
     code for name, code in vars(_CODES).items() if name.startswith("BadCertificate")
 } | {_CODES.BadSecurityChecksFailed, _CODES.BadApplicationSignatureInvalid}  # fmt: skip
-_POLICY: Final = {_CODES.BadSecurityModeRejected, _CODES.BadSecurityPolicyRejected}
+POLICY: Final = {_CODES.BadSecurityModeRejected, _CODES.BadSecurityPolicyRejected}
+"""Codes that say that this security is not offered."""
 _NAME: Final = {_CODES.BadTcpEndpointUrlInvalid, _CODES.BadServerUriInvalid}
 _MODES: Final = {1: "None", 2: "Sign", 3: "SignAndEncrypt"}
 
@@ -53,7 +54,7 @@ def explained(error: BaseException, options: Options, certificate: Path | None) 
         return _bad_user(options)
     if code in _CERTIFICATE or (code is None and isinstance(error, ConnectionError) and certificate is not None):
         return _mistrusted(error, options, certificate)
-    if code in _POLICY:
+    if code in POLICY:
         return Rejected(
             Text(f"the server refuses security {options.security!r}", f"服务器拒绝安全设置 {options.security!r}"),
             where=where,

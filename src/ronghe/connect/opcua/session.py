@@ -140,7 +140,8 @@ async def connect(options: Options, now: int) -> Session:
         await link.open()
     except wire.FAILURES as e:
         error = refusals.explained(e, options, certificate)
-        if wire.code_of(e) is None and not isinstance(e, OSError | asyncio.TimeoutError):
+        code = wire.code_of(e)
+        if code in refusals.POLICY or (code is None and not isinstance(e, OSError | asyncio.TimeoutError)):
             error = await _why(options, error)
         raise error from e
     session = Session(link, options, [], dict(_OURS))
@@ -185,8 +186,12 @@ async def _why(options: Options, error: ConnectError) -> ConnectError:
 
 
 async def _learn(session: Session, now: int) -> None:
-    ids = (_IDS.Server_NamespaceArray, _IDS.Server_ServerStatus_CurrentTime, *_LIMITS.values())
-    names, clock, *limits = await session.attributes([(ua.NodeId(ua.UInt32(i)), ua.AttributeIds.Value) for i in ids])
+    async def read(ids: Sequence[int]) -> list[Any]:
+        return await session.attributes([(ua.NodeId(ua.UInt32(i)), ua.AttributeIds.Value) for i in ids])
+
+    first = await read([_LIMITS["read"]])  # alone: it may be 1
+    _limit(session, "read", first[0])
+    names, clock, *limits = await read([_IDS.Server_NamespaceArray, _IDS.Server_ServerStatus_CurrentTime, *_LIMITS.values()])
     if not isinstance(names, list):
         raise ConnectError(
             Text("the server does not tell its namespaces", "服务器未提供命名空间列表"),
@@ -198,5 +203,9 @@ async def _learn(session: Session, now: int) -> None:
         ahead = int(clock.replace(tzinfo=datetime.UTC).timestamp() * 1e9) - now
         session.ahead = ahead if abs(ahead) > _SAME_CLOCK else 0
     for name, limit in zip(_LIMITS, limits, strict=True):
-        if isinstance(limit, int) and limit > 0:
-            session.limits[name] = min(limit, _OURS[name])
+        _limit(session, name, limit)
+
+
+def _limit(session: Session, name: str, limit: Any) -> None:
+    if isinstance(limit, int) and limit > 0:
+        session.limits[name] = min(limit, _OURS[name])

@@ -58,11 +58,11 @@ def own(options: Options, now: datetime.datetime) -> tuple[Path, Path]:
     certificate, key = store() / "own" / "ronghe.der", store() / "own" / "ronghe.pem"
     if not (certificate.is_file() and key.is_file()):
         certificate.parent.mkdir(parents=True, exist_ok=True)
-        _make(certificate, key, now)
+        make(certificate, key, now)
     return certificate, key
 
 
-def _make(certificate: Path, key: Path, now: datetime.datetime) -> None:
+def make(certificate: Path, key: Path, now: datetime.datetime) -> None:
     """A self-signed application instance certificate (OPC 10000-6, 6.2.2), RSA 2048, SHA-256."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     host = socket.gethostname()

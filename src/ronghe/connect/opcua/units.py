@@ -22,6 +22,10 @@ UNECE: Final = {
 }  # fmt: skip
 
 
+_SPOKEN: Final = {"pH": "[pH]", "U/min": "1/min"}
+"""Written as devices do, and something else in UCUM: a picohenry, enzyme units a minute."""
+
+
 def ucum(unit_id: int, display: str) -> str:
     """The UCUM code of a unit by its UNECE number (its code's characters as bytes), else as it is written; empty if neither tells."""
     if unit_id > 0:
@@ -29,8 +33,8 @@ def ucum(unit_id: int, display: str) -> str:
         if code in UNECE:
             return UNECE[code]
     display = display.strip()
-    if display == "pH":
-        return "[pH]"  # in UCUM pH is a picohenry
+    if display in _SPOKEN:
+        return _SPOKEN[display]
     try:
         parse(display)
         return display

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from asyncua import Client, ua
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
-from asyncua.ua.ua_binary import struct_from_binary
+from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
 # asyncua logs what it also raises; what is raised is told by us. A program that configures logging still gets it.
@@ -74,7 +74,16 @@ class Wire:
 
     async def endpoints(self) -> list[ua.EndpointDescription]:
         """What the server offers, asked for without security. Raises `FAILURES`."""
-        return await self._client.connect_and_get_server_endpoints()
+        client = self._client
+        await client.connect_socket()
+        try:
+            await client.send_hello()
+            await _open_channel(client)
+            found: list[ua.EndpointDescription] = await client.get_endpoints()
+            await client.close_secure_channel()
+            return found
+        finally:
+            client.disconnect_socket()
 
     async def open(self) -> None:
         """Connects, opens the channel, makes and activates a session. Raises `FAILURES`; then nothing is left open."""
@@ -82,7 +91,7 @@ class Wire:
         await client.connect_socket()
         try:
             await client.send_hello()
-            await client.open_secure_channel()
+            await _open_channel(client)
             await client.create_session()
             await client.activate_session(client._username, client._password, client.user_certificate)
         except BaseException:
@@ -136,6 +145,27 @@ class Wire:
             with contextlib.suppress(*FAILURES):
                 await client.close_secure_channel()
         client.disconnect_socket()
+
+
+async def _open_channel(client: Client) -> None:
+    """asyncua only asserts that OpenSecureChannel was answered with a channel, and forgets the fault that tells why a server refused."""
+    protocol, answers = client.uaclient.protocol, list[Any]()
+    take = protocol._call_callback
+
+    def keep(request_id: int, body: Any) -> None:
+        answers.append(body)
+        take(request_id, body)
+
+    protocol._call_callback = keep
+    try:
+        await client.open_secure_channel()
+    except AssertionError:
+        body = answers[-1].copy()
+        nodeid_from_binary(body)
+        struct_from_binary(ua.ResponseHeader, body).ServiceResult.check()
+        raise UaError("the server refused to open a secure channel") from None
+    finally:
+        del protocol._call_callback
 
 
 def _is_pem(path: Path) -> bool:
