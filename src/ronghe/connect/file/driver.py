@@ -233,7 +233,7 @@ class _Replay:
                     coming = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
                     if not count:
                         first = int(batch.time[0])
-                    count += len(np.unique(batch.time))
+                    count += 1 + int(np.count_nonzero(np.diff(batch.time)))
                     await self._pace(batch.with_(time=batch.time + self._round))
                     step = max(1, (self._last - self._round - first) // max(1, count - 1))
             finally:
@@ -304,10 +304,11 @@ class _Replay:
             self._hand(whole if keep.all() else whole.take(keep))
 
     def _remember(self, batch: Batch) -> None:
-        places, rows = np.unique(batch.tag[::-1], return_index=True)
-        self._seen[places] = True
-        for place, row in zip(places.tolist(), (len(batch) - 1 - rows).tolist(), strict=True):
-            self._driver._current[self._wanted.names[place]] = _row(batch, row)
+        last = np.full(len(self._seen), -1, np.intp)
+        last[batch.tag] = np.arange(len(batch))  # of several samples of a tag NumPy's last assignment wins
+        for place in np.flatnonzero(last >= 0).tolist():
+            self._driver._current[self._wanted.names[place]] = _row(batch, int(last[place]))
+        self._seen |= last >= 0
 
     def _hand(self, batch: Batch) -> None:
         if len(batch):

@@ -35,6 +35,11 @@ class Clock:
         """(ns since 1970-01-01 UTC int64[n], whether it could be read bool[n])."""
         if self.pattern:
             return self._by_pattern(texts)
+        try:  # ISO 8601 throughout: five times as fast
+            whole = texts.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy(zero_copy_only=False)
+            return whole if self.zone == "UTC" else _to_utc(whole, self.zone), np.ones(len(texts), np.bool_)
+        except pa.ArrowInvalid:
+            pass
         time, ok = _unix(texts)
         if ok.all():
             return time, ok
