@@ -112,3 +112,12 @@ def test_json_is_one_object(plant: Path) -> None:
     assert not bad["ok"]
     assert {"file": "tags.csv", "line": 2, "meant": "x_y"}.items() <= bad["problems"][-1].items()
     assert set(bad["problems"][-1]["what"]) == {"en", "zh"}
+
+
+def test_check_asks_the_apps_too(plant: Path) -> None:
+    toml = plant / "plant.toml"
+    text = toml.read_text(encoding="utf-8")
+    toml.write_text(text.replace('learn = "90s"', 'running = { tag = "spede", above = 100 }'), encoding="utf-8")
+    checked = ronghe("check", plant)
+    assert checked.returncode == 1
+    assert "spede" in checked.stdout

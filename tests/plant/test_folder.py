@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -333,3 +334,8 @@ def test_no_mutation_of_a_folder_makes_a_traceback(folder: Any, seed: int, files
 def test_random_bytes_make_no_traceback(folder: Any, data: bytes, name: str) -> None:
     (folder.path / name).write_bytes(data)
     check_only_problems(folder)
+
+
+def test_a_file_far_too_large_is_not_read(folder: Any) -> None:
+    os.truncate(folder.path / T, 100_000_000)
+    assert any(p.file == T and "too large" in p.what.en for p in folder.problems())

@@ -51,9 +51,13 @@ def new(folder: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help=str(Text("the result as one JSON object", "以一个 JSON 对象输出结果")))
 def check(plant: Path, as_json: bool) -> None:
     """Prints problems grouped by file, then a summary when there is no error."""
+    from ronghe.apps.trial import try_apps
     from ronghe.guard.limits import check_guard
 
     found, problems = examine(plant, check_guard=check_guard, secrets=False)
+    if found:
+        problems = sorted([*problems, *try_apps(found)], key=lambda p: (p.file, p.line))
+        found = None if any(p.severity == "error" for p in problems) else found
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(_result(found, problems))))
     else:
