@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ronghe.historian import Historian
@@ -42,12 +43,19 @@ steps = st.one_of(st.lists(rows, min_size=1, max_size=40), st.sampled_from(["flu
 spans = st.tuples(st.integers(-10, 310), st.integers(-10, 310)).map(sorted)
 
 
+@pytest.fixture(autouse=True)
+def _everything_is_worth_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minutes are used for long spans only; here for any, so that they are tried against the model too."""
+    monkeypatch.setattr("ronghe.historian.aggregate._FEW", 0)
+    monkeypatch.setattr("ronghe.historian.segment._WORTH", 1)
+
+
 def same(a: float, b: float) -> bool:
     return np.float64(a).view(np.int64) == np.float64(b).view(np.int64) or (math.isnan(a) and math.isnan(b))
 
 
 @given(st.lists(steps, min_size=1, max_size=14), spans, st.sampled_from([S, 7 * S, 60 * S, 120 * S]))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happens_to_it_a_store_holds_what_was_written(script: list[list[Row] | str], span: list[int], every: int) -> None:
     model: dict[tuple[str, int], Row] = {}
     with tempfile.TemporaryDirectory() as place:

@@ -430,3 +430,43 @@ def test_many_threads_append_and_read_at_once(tmp_path: Path, index: TagIndex) -
         assert not failures
         assert len(store.raw(None, *ALWAYS)) == 4 * 600
         assert store.sql("SELECT count(*) FROM samples").column(0).to_pylist() == [2400]
+
+
+def test_a_question_asked_again_is_answered_alike_and_its_answer_cannot_be_spoilt(store: Historian) -> None:
+    put(store, "a", *((i, i / 4) for i in range(100)))
+    put(store, "b", *((i, i / 2) for i in range(100)))
+    store.compact()
+    first = rows(store.raw(["a"], *ALWAYS))
+    again = store.raw(["a"], *ALWAYS)
+    assert rows(again) == first
+    with pytest.raises(ValueError, match="read-only"):
+        again.value[0] = 7.0
+    assert rows(store.raw(["a", "b"], *ALWAYS))[:100] == first
+    assert rows(store.raw(["a"], T0 + 10 * S, T0 + 12 * S)) == [("a", 10, 2.5, 0), ("a", 11, 2.75, 0)]
+    put(store, "a", (3, 9.0))
+    assert rows(store.raw(["a"], *ALWAYS))[3] == ("a", 3, 9.0, 0)
+
+
+def test_long_spans_are_read_in_parts_and_from_minutes(store: Historian, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    n = 5000
+    times = T0 + rng.choice(n + 1000, n, replace=False).astype(np.int64) * S
+    values = np.round(rng.normal(50, 5, n), 2)
+    store.append(Batch.of(store.index, store.index.ids(f"t{i}" for i in rng.integers(0, 3, n)), times, values))
+    store.compact()
+    assert list(store.folder.glob("*.minutes.parquet"))
+    span = (T0 + 77 * S, T0 + 5_555 * S)
+    tags = ["t0", "t1", "t2"]
+    every = 120 * S
+    whole = store.aggregate(tags, *span, every, ("mean", "min", "max", "count", "sum"))
+    ordered = store.aggregate(tags, *span, every, ("first", "last", "std"))
+    window = store.asof(tags, *span, 7 * S)
+    monkeypatch.setattr("ronghe.historian.aggregate._FEW", 0)
+    monkeypatch.setattr("ronghe.historian.query._ROWS", 300)
+    parts = store.aggregate(tags, *span, every, ("mean", "min", "max", "count", "sum"))
+    assert parts.select(["tag", "time", "min", "max", "count", "good"]).equals(whole.select(["tag", "time", "min", "max", "count", "good"]))
+    np.testing.assert_allclose(parts.column("mean").to_numpy(), whole.column("mean").to_numpy(), rtol=1e-12)
+    assert store.aggregate(tags, *span, every, ("first", "last", "std")).equals(ordered)
+    again = store.asof(tags, *span, 7 * S)
+    np.testing.assert_array_equal(again.value, window.value)
+    np.testing.assert_array_equal(again.age, window.age)

@@ -17,6 +17,7 @@ from ronghe.signals import quality as q
 from ronghe.text import Text
 
 FUNCTIONS: Final = ("mean", "min", "max", "sum", "count", "first", "last", "std")
+_FEW: Final = 1_000_000
 _FROM_PARTIALS: Final = {"mean", "min", "max", "sum", "count"}
 
 Columns = dict[str, NDArray[Any]]
@@ -49,7 +50,8 @@ def aggregate(sources: Sources, tags: NDArray[np.int32], start: int, end: int, e
 def _sums(sources: Sources, tags: NDArray[np.int32], start: int, end: int, every: int, functions: Sequence[str]) -> Partials:
     """What adds up, from the minutes for whole minutes within the range, of tags no sample of which lies in two places."""
     first, last = -(-start // MINUTE) * MINUTE, end // MINUTE * MINUTE
-    if every % MINUTE or first >= last:
+    # Two reads, of minutes and of what is left at the ends, cost more than one of few samples.
+    if every % MINUTE or first >= last or sources.rows(tags, first, last) < _FEW:
         return _sums_of_samples(sources, tags, start, end, every)
     _, twice = overlap(sources.spans(tags, first, last))
     once = np.setdiff1d(tags, twice, assume_unique=True)

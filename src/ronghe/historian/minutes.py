@@ -113,7 +113,8 @@ def path_of(segment: Path) -> Path:
 def writer(path: Path, rows: int) -> TagFileWriter:
     """Writes the minutes of a segment. Raises OSError, as what it gives does."""
     encoding = {"time": "DELTA_BINARY_PACKED", **dict.fromkeys(_FLOATS, "BYTE_STREAM_SPLIT")}
-    return TagFileWriter(path, SCHEMA, rows, dictionary=["tag", "total", "good", "count"], encoding=encoding, holds=_holds)
+    counts = ["tag", "total", "good", "count"]
+    return TagFileWriter(path, SCHEMA, rows, group=2048, dictionary=counts, encoding=encoding, holds=_holds)
 
 
 def _holds(table: pa.Table) -> int:

@@ -19,6 +19,7 @@ from ronghe.signals import quality as q
 from ronghe.text import Text
 
 _ROWS: Final = 4_000_000  # samples read at a time where not all of them are wanted at once
+_FILES_OPEN: Final = 32  # files kept open between queries
 _GRID_MAX: Final = 50_000_000  # cells of a grid
 
 Span = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]
@@ -77,10 +78,15 @@ class Sources:
                 out.append((some.tag[some.firsts()], some.time[some.firsts()], some.time[some.lasts()]))
         return out
 
-    def split(self, tags: NDArray[np.int32] | None, start: int, end: int, every: int) -> list[tuple[int, int]]:
-        """[start, end) in parts that begin at multiples of `every` and have a bounded number of samples each (estimated)."""
+    def let_go(self) -> None:
+        """Closes the files that were not used for longest, if many are open: each holds some hundred kB."""
+        opened = sorted((f for s in self.segments for f in s.files if f.used), key=lambda f: f.used)
+        for file in opened[:-_FILES_OPEN]:
+            file.close()
+
+    def rows(self, tags: NDArray[np.int32] | None, start: int, end: int) -> int:
+        """About how many samples of some tags (None: all) are in [start, end) in the segments."""
         rows = 0.0
-        oldest, newest = end, start
         for segment in self.segments:
             if segment.meta.first < end and segment.meta.last >= start:
                 index = segment.index()
@@ -88,11 +94,15 @@ class Sources:
                 inside = np.minimum(index.last[at], end) - np.maximum(index.first[at], start) + 1
                 share = np.clip(inside / (index.last[at] - index.first[at] + 1), 0, 1)
                 rows += float((share * (index.end[at] - index.start[at])).sum())
-                oldest, newest = min(oldest, segment.meta.first), max(newest, segment.meta.last)
-        parts = int(rows // _ROWS) + 1
+        return int(rows)
+
+    def split(self, tags: NDArray[np.int32] | None, start: int, end: int, every: int) -> list[tuple[int, int]]:
+        """[start, end) in parts that begin at multiples of `every` and have a bounded number of samples each (estimated)."""
+        parts = self.rows(tags, start, end) // _ROWS + 1
         if parts == 1:
             return [(start, end)]
-        oldest, newest = max(oldest, start), min(newest, end)
+        oldest = max(min(s.meta.first for s in self.segments), start)
+        newest = min(max(s.meta.last for s in self.segments), end)
         cuts = {start, end}
         for i in range(1, parts):
             cut = oldest + (newest - oldest) * i // parts

@@ -20,7 +20,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ronghe.historian import digits, minutes
-from ronghe.historian.block import Block, concat
+from ronghe.historian.block import Block, Rows, concat, merge
+from ronghe.historian.cache import BlockCache
 from ronghe.historian.minutes import Partials
 from ronghe.historian.tagfile import Index, Pieces, TagFile, TagFileWriter, column
 
@@ -36,6 +37,7 @@ SCHEMA: Final = pa.schema(
     ]
 )
 _HAS_DIGITS, _HAS_PLAIN, _HAS_QUALITY, _HAS_TEXT = 1, 2, 4, 8
+_CACHED_TAGS: Final = 500  # a question about more tags than this is an export, and leaves the cache alone
 _WORTH: Final = 8  # samples a minute and tag from which on minutes are worth their space
 
 
@@ -71,6 +73,7 @@ class SegmentWriter:
             path,
             SCHEMA,
             rows,
+            group=8192,
             dictionary=["tag", "scale", "quality", "text"],
             encoding={"time": "DELTA_BINARY_PACKED", "digits": "BYTE_STREAM_SPLIT", "value": "BYTE_STREAM_SPLIT"},
             holds=_holds,
@@ -124,16 +127,17 @@ class Segment:
     """Reads one segment. Opened on first use; safe between threads. Every method raises FileNotFoundError when the file is gone (merged
     or retired since), HistorianError when it is damaged."""
 
-    def __init__(self, folder: Path, meta: Meta) -> None:
+    def __init__(self, folder: Path, meta: Meta, cache: BlockCache) -> None:
         self.meta = meta
+        self._cache = cache
         self.path = folder / meta.file
         self._file = TagFile(self.path)
         self._minutes = TagFile(minutes.path_of(self.path)) if meta.minutes else None
 
     @property
-    def files(self) -> list[Path]:
+    def files(self) -> list[TagFile]:
         """What it consists of."""
-        return [self.path, *([self._minutes.path] if self._minutes else [])]
+        return [self._file, *([self._minutes] if self._minutes else [])]
 
     def index(self) -> Index:
         """Its tags."""
@@ -141,18 +145,30 @@ class Segment:
 
     def close(self) -> None:
         """Lets go of the files and of what was cached; the next use opens them again."""
-        self._file.close()
-        if self._minutes:
-            self._minutes.close()
+        for file in self.files:
+            file.close()
 
     def read(self, tags: NDArray[np.int32] | None, start: int, end: int) -> Block:
         """The samples of some tags (sorted ids; None: all) with start <= time < end."""
         index = self.index()
         at = index.find(tags)
         at = at[(index.first[at] < end) & (index.last[at] >= start)]
-        block = self._decode(index, Pieces(index, at, index.start[at], index.end[at]).within(start, end))
+        held: list[Block] = []
+        if tags is not None and len(at) <= _CACHED_TAGS:
+            hits = [self._cache.get(self.meta.file, tag) for tag in index.tag[at].tolist()]
+            held = [b for b in hits if b is not None]
+            at = at[[b is None for b in hits]]
+        found = self._decode(index, Pieces(index, at, index.start[at], index.end[at]).within(start, end))
+        if tags is not None and len(at) <= _CACHED_TAGS:
+            self._keep(index, at[(index.first[at] >= start) & (index.last[at] < end)], found)
+        block = concat(held) if not len(found) else merge([*held, found])  # those held are in the order of tags
         within = (block.time >= start) & (block.time < end)
         return block if within.all() else block.take(np.flatnonzero(within))
+
+    def _keep(self, index: Index, at: Rows, block: Block) -> None:
+        """Puts the samples of some tags, of which the block has all, into the cache."""
+        for tag, low, high in zip(index.tag[at].tolist(), *(c.tolist() for c in block.bounds(index.tag[at])), strict=True):
+            self._cache.put(self.meta.file, tag, block.take(np.arange(low, high)))
 
     def read_last(self, tags: NDArray[np.int32], at: int) -> Block:
         """The newest sample of each tag (sorted ids) at or before a time."""

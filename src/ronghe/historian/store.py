@@ -18,6 +18,7 @@ from ronghe.errors import HistorianError
 from ronghe.historian import disk, manifest, query, wal
 from ronghe.historian.aggregate import aggregate, check_functions, table
 from ronghe.historian.block import Block
+from ronghe.historian.cache import BlockCache
 from ronghe.historian.head import Head
 from ronghe.historian.names import Names
 from ronghe.historian.newest import Newest
@@ -102,7 +103,8 @@ class Historian:
         self._manifest = manifest.load(self.folder)
         self._names = Names(self.folder, self.index, readonly=self.readonly)
         self.newest = Newest()
-        segments = tuple(Segment(self.folder, meta) for meta in self._manifest.segments)
+        self.cache = BlockCache()
+        segments = tuple(Segment(self.folder, meta, self.cache) for meta in self._manifest.segments)
         if not self.newest.load(self.folder / "newest") and segments:
             self.newest.update(Sources(segments).last(self._known(None), _FOREVER))
         self.sources = Sources(segments, tuple(self._replay()))
@@ -285,7 +287,9 @@ class Historian:
         while True:
             view = self.sources
             try:
-                return answer(view)
+                found = answer(view)
+                view.let_go()
+                return found
             except FileNotFoundError as e:
                 if view is self.sources:
                     raise HistorianError(

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +28,7 @@ from ronghe.historian import disk
 from ronghe.historian.block import Rows, ranges
 from ronghe.text import Text
 
-GROUP: Final = 16_384
-"""Rows of a row group in a small file: the least that is decoded to get at one tag."""
-_GROUPS: Final = 1024  # a larger file has larger groups instead of more
+_GROUPS: Final = 2048  # row groups of a file; a larger one has larger groups instead of more
 _AT_ONCE: Final = 64  # row groups decoded at a time, which bounds a query's memory
 
 
@@ -99,11 +98,6 @@ class Pieces:
         return [self.keep(nth == i) for i in range(int(nth.max()) + 1)]
 
 
-def group_rows(rows: int) -> int:
-    """Rows of a row group in a file of so many rows."""
-    return max(GROUP, 1 << (max(rows // _GROUPS, 1) - 1).bit_length())
-
-
 class TagFileWriter:
     """Writes one file, piece by piece; each piece has all rows of its tags, and pieces come in the order of tags."""
 
@@ -113,15 +107,17 @@ class TagFileWriter:
         schema: pa.Schema,
         rows: int,
         *,
+        group: int,
         dictionary: Sequence[str],
         encoding: Mapping[str, str],
         holds: Callable[[pa.Table], int] = lambda _: 0,
     ) -> None:
-        """`rows` is about how many will come. Raises OSError, here and in `write` and `finish`."""
+        """`rows` is about how many will come; `group` the rows of a row group in a small file: the least that is decoded to get at one
+        tag. Raises OSError, here and in `write` and `finish`."""
         self.path, self.rows = path, 0
         self._schema, self._holds_of = schema, holds
         self._aside = path.with_name(path.name + ".tmp")
-        self._group = group_rows(rows)
+        self._group = max(group, 1 << (max(rows // _GROUPS, 1) - 1).bit_length())
         self._file = pa.OSFile(str(self._aside), "wb")
         self._writer = pq.ParquetWriter(
             self._file,
@@ -154,8 +150,8 @@ class TagFileWriter:
         table = pa.concat_tables(self._pending)
         for start in range(0, rows, self._group):
             piece = table.slice(start, min(self._group, rows - start))
-            time = piece.column("time").cast(pa.int64()).to_numpy()
-            self._groups.append((int(time.min()), int(time.max()), self._holds_of(piece)))
+            times = piece.column("time").cast(pa.int64()).to_numpy()
+            self._groups.append((int(times.min()), int(times.max()), self._holds_of(piece)))
             self._writer.write_table(piece, row_group_size=self._group)
         self._waiting -= rows
         self._pending = [table.slice(rows)] if self._waiting else []
@@ -197,6 +193,7 @@ class TagFile:
         self.path = path
         self._lock = threading.Lock()
         self._open: tuple[pq.ParquetFile, Index] | None = None
+        self.used = 0.0  # when it was last needed (monotonic, s); 0: it is closed
 
     def index(self) -> Index:
         """What the footer says. Raises FileNotFoundError when the file is gone (merged or retired since), HistorianError when damaged."""
@@ -212,12 +209,14 @@ class TagFile:
                 raise
             except (OSError, KeyError, ValueError, pa.ArrowException, msgspec.MsgspecError) as e:
                 raise self._damaged(e) from e
+        self.used = time.monotonic()
         return self._open
 
     def close(self) -> None:
         """Lets go of the file and of what was cached; the next use opens it again."""
         with self._lock:
             self._open = None
+            self.used = 0.0
 
     def load(self, pieces: Pieces, names: Sequence[str]) -> tuple[pa.Table, Rows | None]:
         """Columns of the row groups of some pieces, and which rows of them the pieces are (None: all). Raises as `index`."""

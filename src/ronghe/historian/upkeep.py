@@ -48,7 +48,7 @@ class Upkeep:
 
     def _adopt_orphans(self) -> None:
         """Files that a crash left behind: half written, merged or sealed already."""
-        known = {p.name for s in self._store.sources.segments for p in s.files}
+        known = {f.path.name for s in self._store.sources.segments for f in s.files}
         for path in self._folder.iterdir():
             if path.suffix == ".tmp" or (path.name.startswith("seg-") and path.name not in known):
                 self._doomed.append((path, time.monotonic()))
@@ -162,14 +162,14 @@ class Upkeep:
             raise
         with self._change:
             sources = self._store.sources
-            segments = sources.segments if meta is None else (*sources.segments, Segment(self._folder, meta))
+            segments = sources.segments if meta is None else (*sources.segments, Segment(self._folder, meta, self._store.cache))
             self._commit(segments, max(head.log + 1, self._manifest.log))
             self._store.sources = Sources(segments, tuple(h for h in sources.heads if h is not head))
+            for number in wal.numbers(self._folder):
+                if number < self._manifest.log:
+                    self._doom(wal.path_of(self._folder, number))
+            self._remove_doomed()
             self._change.notify_all()
-        for number in wal.numbers(self._folder):
-            if number < self._manifest.log:
-                self._doom(wal.path_of(self._folder, number))
-        self._remove_doomed()
         return True
 
     def _merge(self, group: Sequence[Segment]) -> None:
@@ -184,10 +184,10 @@ class Upkeep:
             now = self._store.sources.segments
             at = now.index(group[0]) if group[0] in now else -1
             if at < 0 or now[at : at + len(group)] != tuple(group):  # some of them were retired meanwhile
-                for path in Segment(self._folder, meta).files if meta else ():
-                    self._doom(path)
+                for file in Segment(self._folder, meta, self._store.cache).files if meta else ():
+                    self._doom(file.path)
                 return
-            merged = () if meta is None else (Segment(self._folder, meta),)
+            merged = () if meta is None else (Segment(self._folder, meta, self._store.cache),)
             self._replace((*now[:at], *merged, *now[at + len(group) :]))
 
     def _urgent(self) -> None:
@@ -231,8 +231,8 @@ class Upkeep:
         self._commit(segments, self._manifest.log)
         self._store.sources = Sources(segments, self._store.sources.heads)
         for segment in gone:
-            for path in segment.files:
-                self._doom(path)
+            for file in segment.files:
+                self._doom(file.path)
             segment.close()
         self._remove_doomed()
 
