@@ -77,6 +77,8 @@ class Probe:
         mode: Literal["poll", "subscribe"] = "subscribe"
         password: str = ""
         trust: Path | None = None
+        keys: Annotated[str, msgspec.Meta(extra={"path": True, "except": ("none",)})] = ""
+        code: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$", description="two letters, e.g. AB")] = "AB"
         retries: list[int] = []
 
         def __post_init__(self) -> None:

@@ -50,6 +50,13 @@ def test_a_plant_that_is_printed_shows_no_secret(folder: Any) -> None:
     assert "correct horse" not in repr(plant)
 
 
+@pytest.mark.parametrize(("written", "read"), [("certs", "{home}/certs"), ("/etc/certs", "/etc/certs"), ("none", "none"), ("", "")])
+def test_a_text_that_is_a_path_is_below_the_folder(folder: Any, written: str, read: str) -> None:
+    folder.change(P, "port = 502", f"port = 502\nkeys = '{written}'")
+    options = ronghe.plant.load(folder.path, **folder.find).connections["meter"].options
+    assert options.keys == read.format(home=folder.path.resolve())
+
+
 def test_names_may_be_plain_or_absent(folder: Any) -> None:
     folder.change(P, 'name = { en = "Pump station", zh = "泵站" }', 'name = "Pumps"')
     assert ronghe.plant.load(folder.path, **folder.find).name.in_("zh") == "Pumps"
@@ -75,6 +82,7 @@ WRONG = [
     (P, "port = 502\n", "", 11, "tcp needs a port", ""),
     (P, "port = 502", "port = 502\nmode = 'pol'", 15, "none of poll, subscribe", "poll"),
     (P, "port = 502", "port = 502\nretries = [1, 'a']", 15, "[1]: expected a whole number", ""),
+    (P, "port = 502", "port = 502\ncode = 'abc'", 15, "code: does not have the form of two letters, e.g. AB", ""),
     (P, '{ env = "TEST_PLC1_PASSWORD" }', '"geheim"', 8, "plain text", ""),
     (P, '{ env = "TEST_PLC1_PASSWORD" }', '{ env = "NO_SUCH_VARIABLE" }', 8, "'NO_SUCH_VARIABLE' is not set", ""),
     (P, "opc.tcp://plc1", "opc.tcp://user:pass@plc1", 7, "user and password", ""),

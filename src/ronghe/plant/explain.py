@@ -29,8 +29,8 @@ _TYPES: Final = {
 }
 
 
-def explain(e: Exception) -> Text:
-    """What msgspec or a type's own check found wrong."""
+def explain(e: Exception, meaning: str = "") -> Text:
+    """What msgspec or a type's own check found wrong; `meaning` is what the field says of itself, told instead of a pattern."""
     if isinstance(e, RongheError):
         tail = (f"; {e.todo.en}", f"；{e.todo.in_('zh')}") if e.todo.en else ("", "")
         return Text(e.what.en + tail[0], e.what.in_("zh") + tail[1])
@@ -38,11 +38,11 @@ def explain(e: Exception) -> Text:
     at = _AT.search(message)
     place = at[1].lstrip(".") if at else ""
     message = message[: at.start()] if at else message
-    text = _translated(message)
+    text = _translated(message, meaning)
     return Text(f"{place}: {text.en}", f"{place}：{text.in_('zh')}") if place else text
 
 
-def _translated(message: str) -> Text:
+def _translated(message: str, meaning: str) -> Text:
     if m := _EXPECTED.fullmatch(message):
         wanted, got = (_words(part) for part in m.groups())
         return Text(f"expected {wanted.en}, found {got.en}", f"应为{wanted.in_('zh')}，实为{got.in_('zh')}")
@@ -51,7 +51,8 @@ def _translated(message: str) -> Text:
         length = ("of length ", "长度 ") if m[2] else ("", "")
         return Text(f"expected {wanted.en} {length[0]}{m[3]}", f"应为{wanted.in_('zh')}，{length[1]}{m[3]}")
     if m := _PATTERN.fullmatch(message):
-        return Text(f"does not have the form {m[1]}", f"不符合格式 {m[1]}")
+        form = meaning or m[1]
+        return Text(f"does not have the form of {form}", f"格式不符：{form}")
     if m := _ENUM.fullmatch(message):
         return Text(f"{m[1]!r} is none of the possible values", f"{m[1]!r} 不在可选值中")
     if m := _MISSING.fullmatch(message):

@@ -55,7 +55,7 @@ def read_fields(
             what = f"{key} is {e.value!r}, none of {e.listed}", f"{key} 为 {e.value!r}，可选值：{e.listed}"
             problems.error(file, line(key), *what, e.meant)
         except (msgspec.ValidationError, RongheError) as e:
-            text = explain(e)
+            text = explain(e, described(field.type))
             problems.error(file, line(key), f"{key}: {text.en}", f"{key}：{text.in_('zh')}")
     for key, field in fields.items():
         if field.required and key not in table:
@@ -91,6 +91,12 @@ def _value(kind: Any, value: Any, loosely: bool, folder: Path | None) -> Any:
     return below(folder, kind, msgspec.convert(value, kind, strict=not loosely, dec_hook=path_below_folder))
 
 
+def described(kind: Any) -> str:
+    """What a field's type says that it means, or ""."""
+    metas = kind.__metadata__ if get_origin(kind) is Annotated else ()
+    return " ".join(m.description for m in metas if m.description)
+
+
 def bare(kind: Any) -> Any:
     """A field's type without its description."""
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind
@@ -98,10 +104,16 @@ def bare(kind: Any) -> Any:
 
 def below(folder: Path | None, kind: Any, value: Any) -> Any:
     """A text whose field says `Meta(extra={"path": True})` as a path below `folder`; words in its "except" are no paths."""
-    extra = {k: v for m in getattr(kind, "__metadata__", ()) if m.extra for k, v in m.extra.items()}
-    if folder is None or not extra.get("path") or not isinstance(value, str) or value in ("", *extra.get("except", ())):
+    paths = extras(kind)
+    if folder is None or not paths.get("path") or not isinstance(value, str) or value in ("", *paths.get("except", ())):
         return value
     return str(folder / value)
+
+
+def extras(kind: Any) -> dict[str, Any]:
+    """All `Meta(extra=…)` of a field's type."""
+    metas = kind.__metadata__ if get_origin(kind) is Annotated else ()
+    return {k: v for m in metas if m.extra for k, v in m.extra.items()}
 
 
 def _table_type(kind: Any) -> type[msgspec.Struct] | None:

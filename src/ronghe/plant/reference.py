@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from ronghe.plant.fields import bare
+from ronghe.plant.fields import bare, described, extras
 from ronghe.plant.folder import Head
 from ronghe.plant.model import AppSpec, Connection, GuardSpec, Property, Tag, Worth
 from ronghe.plant.schema import installed
@@ -111,7 +111,7 @@ def _fields(
         if field.name in without:
             continue
         default = "**required**" if field.required else _default(field)
-        words = _words(field.type)
+        words = "file" if extras(field.type).get("path") else _words(field.type)
         if field.name in seconds:
             words, default = "duration", f"`{field.default:g}s`"
         yield f"| `{field.encode_name}` | {words} | {default} | {meaning(field.type)} |"
@@ -132,7 +132,7 @@ def _default(field: Any) -> str:
 def meaning(kind: Any) -> str:
     """What a field says that it means, with its limits."""
     metas = kind.__metadata__ if get_origin(kind) is Annotated else ()
-    said = " ".join(m.description for m in metas if m.description)
+    said = described(kind)
     limits = [
         f"{sign} {value:g}" for m in metas for sign, value in (("≥", m.ge), (">", m.gt), ("≤", m.le), ("<", m.lt)) if value is not None
     ]
