@@ -139,6 +139,17 @@ def test_one_spike_is_not_the_process() -> None:
     assert [scorer.step(r) for r in rows[530:]][-1] > 1, "two in a row are"
 
 
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.lists(st.floats(), min_size=4, max_size=4), min_size=1, max_size=60))
+def test_nothing_a_device_says_breaks_it(values: list[list[float]]) -> None:
+    rows = process(400, k=4)
+    rows[:, 3] = 1.0
+    scorer = Scorer(learn(rows))
+    for row in [*rows[:20], *values, *rows[:30]]:
+        score = scorer.step(np.array(row))
+    assert score < 1
+
+
 def test_reset_forgets() -> None:
     rows = process(500)
     scorer, fresh = Scorer(learn(rows[:400])), Scorer(learn(rows[:400]))

@@ -67,7 +67,9 @@ class Adviser:
             raise AppError(
                 Text(f"when = {rule.when!r} names no property", f"when = {rule.when!r} 未指明任何属性"),
                 where=where,
-                todo=Text(f"did you mean {near[0]!r}?", f"是否想写 {near[0]!r}？") if near else Text("e.g. cooler_efficiency low"),
+                todo=Text(f"did you mean {near[0]!r}?", f"是否想写 {near[0]!r}？")
+                if near
+                else Text("e.g. cooler_efficiency low", "例如 cooler_efficiency low"),
             )
         for duration in (rule.within, rule.expires, rule.again):
             parse_duration(duration)
@@ -125,7 +127,7 @@ class Adviser:
         return name in self._names(cause.of.tag, cause.of.prop) and way in ([], [cause.way])
 
     def _names(self, tag: str, prop: str) -> set[str]:
-        """All that a rule may call a cause: its property, its tag or the tag's last part, or the part of the equipment that it belongs to."""
+        """All that a rule may call a cause: its property, its tag or the tag's last part, or the part of the equipment it is of."""
         names = {prop, tag, tag.rpartition("/")[2]}
         path = tag.rpartition("/")[0]
         while path and path != self._equipment:

@@ -152,6 +152,7 @@ class Detect(App):
         self._inputs = np.array(order, np.intp)
         self.columns = [self.columns[j] for j in order]
         self._scorer = Scorer(normal.to_accuracy(self._accuracy()))
+        self._judged = self._scorer.normal.judged
         self._departures = Departures(len(self.columns))
         self._sensors = SensorWatch(normal.run, normal.low, normal.high, max(self._rows(self.options.silent), 1))
         self.model = model
@@ -263,13 +264,12 @@ class Detect(App):
 
     def _say_blind(self, at: int, findings: list[Finding]) -> None:
         """Too many values missing to judge by, for as long as a dead sensor takes; or no longer."""
-        judged = self._scorer.normal.judged
-        missing = int((self._sensors.empty[judged] >= max(self._rows(self.options.silent), 1)).sum())
-        blind = 2 * missing > int(judged.sum())
+        missing = sum(fault == "dead" and bool(self._judged[j]) for j, fault in self._sensors.faults.items())
+        blind = 2 * missing > self._judged.sum() if missing else False
         if blind != self._blind:
-            self._blind = blind
-            text = wording.not_judged(self.equipment, missing, int(judged.sum()))
-            findings.append(self._condition(f"{self.equipment or self.name}/not_judged", at, blind, "low", text))
+            self._blind = bool(blind)
+            text = wording.not_judged(self.equipment, missing, int(self._judged.sum()))
+            findings.append(self._condition(f"{self.equipment or self.name}/not_judged", at, self._blind, "low", text))
 
     def _condition(self, key: str, at: int, active: bool, priority: Priority, text: Text) -> Finding:
         return Finding(

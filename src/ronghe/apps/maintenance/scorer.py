@@ -11,6 +11,7 @@ from ronghe.apps.maintenance.normal import Normal
 
 Floats = NDArray[np.float64]
 
+_FARTHEST = 1e6  # standard deviations: nonsense from a device must not overflow
 SPIKE = 20.0  # standard deviations of single rows: beyond, one row alone is a spike, not the process
 
 
@@ -117,9 +118,10 @@ class Scorer:
         self._sum -= slot
         self._squares -= slot * slot
         self._count -= self._good[at]
-        np.subtract(row, self.normal.center, out=slot)
+        good = np.isfinite(row)
+        np.subtract(row, self.normal.center, out=slot, where=good)
         slot *= self._inverse_scale
-        good = np.isfinite(slot)
+        np.clip(slot, -_FARTHEST, _FARTHEST, out=slot)
         far = np.abs(slot) > SPIKE
         good &= ~far | self._far  # one row far away counts when the next one confirms it
         self._far = far

@@ -22,7 +22,9 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to advise when a cause is named: `{ when = "cooler_efficiency low", set = "rig/fan_setpoint", step = 15 }`."""
 
-    when: Annotated[str, Meta(description="the named cause: a property, a tag or a part of the equipment; alone or with low, high or unsteady")]
+    when: Annotated[
+        str, Meta(description="the named cause: a property, a tag or a part of the equipment; alone or with low, high or unsteady")
+    ]
     set: Annotated[str, Meta(description="set-point tag to change; below the equipment or from the plant's root")]
     step: Annotated[float | None, Meta(description="change it by this much, in its unit")] = None
     to: Annotated[float | None, Meta(description="or set it to this value")] = None
