@@ -35,10 +35,17 @@ class Device:
         self.connections = 0
         self.requests: list[bytes] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writer: asyncio.StreamWriter | None = None
+
+    def later(self, seconds: float, answer: bytes) -> list[bytes]:
+        """Sends an answer some time from now, whatever is asked until then."""
+        asyncio.get_running_loop().call_later(seconds, self._writer.write, answer)
+        return []
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._tasks.add(asyncio.current_task())
+        self._writer = writer
         with contextlib.suppress(ConnectionError):
             while request := await reader.read(300):
                 self.requests.append(request)
@@ -180,21 +187,28 @@ async def test_rtu_through_tcp() -> None:
         assert (await driver.read(item(driver, "3/input:9:uint32"))).value.tolist() == [9 << 16 | 10]
 
 
+def rtu_answer(request: bytes, value: int) -> bytes:
+    body = bytes([request[0], 3, 2, value >> 8, value & 255])
+    return body + FramerRTU.compute_CRC(body).to_bytes(2, "big")
+
+
 async def test_a_late_rtu_answer_is_waited_for_and_thrown_away() -> None:
     """RTU has no transaction number: the answer to an earlier request looks like the answer to this one."""
-    loop = asyncio.get_running_loop()
-    asked: list[float] = []
-
-    def answer(request: bytes) -> list[bytes]:
-        asked.append(loop.time())
-        body = bytes([request[0], 3, 2, 0, len(asked)])
-        return [] if len(asked) == 1 else [body + FramerRTU.compute_CRC(body).to_bytes(2, "big")]
-
-    async with Device(answer).serving(framing="rtu", retries=0, timeout=0.2) as driver:
+    device = Device(lambda r: [])
+    async with device.serving(framing="rtu", retries=0, timeout=0.4) as driver:
+        device.answer = lambda r: device.later(0.6 if r[3] == 70 else 0.3, rtu_answer(r, r[3]))
         with pytest.raises(Unreachable):
-            await driver.read(item(driver))
-        assert (await driver.read(item(driver))).value.tolist() == [2]
-    assert asked[1] - asked[0] >= 0.4
+            await driver.read(item(driver, "holding:70"))
+        for register in (5, 6):
+            assert (await driver.read(item(driver, f"holding:{register}"))).value.tolist() == [register]
+
+
+async def test_an_rtu_request_asked_again_may_be_answered_twice() -> None:
+    device = Device(lambda r: [])
+    async with device.serving(framing="rtu", retries=1, timeout=0.4) as driver:
+        device.answer = lambda r: device.later(0.6 if r[3] == 70 else 0.3, rtu_answer(r, r[3]))
+        for register in (70, 5, 6):
+            assert (await driver.read(item(driver, f"holding:{register}"))).value.tolist() == [register]
 
 
 async def test_a_cancelled_read_does_not_spoil_the_next() -> None:
@@ -218,12 +232,32 @@ async def test_closing_ends_a_request_at_once() -> None:
             await asyncio.wait_for(task, PATIENCE)
 
 
-async def test_no_such_host_and_no_such_port() -> None:
-    for options in ({"host": "no-such-host.invalid"}, {"serial": "/dev/no-such-tty"}, {"host": "127.0.0.1", "port": 1}):
-        driver = Modbus(Options(timeout=5.0, **options), TagIndex())
-        with pytest.raises(Unreachable) as raised:
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"host": "no-such-host.invalid"}, "no such host"),
+        ({"host": "x" * 70}, "no such host"),
+        ({"serial": "/dev/no-such-tty"}, "no such serial port"),
+        ({"serial": "/dev/null"}, "cannot be opened"),
+        ({"host": "127.0.0.1", "port": 1}, "refused"),
+    ],
+)
+async def test_why_there_is_no_connection(options: dict[str, Any], says: str) -> None:
+    driver = Modbus(Options(timeout=5.0, **options), TagIndex())
+    with pytest.raises(Unreachable) as raised:
+        await driver.read(item(driver))
+    assert says in raised.value.what.en
+    assert raised.value.where == driver.options.place
+
+
+async def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    noise = random.Random(3)
+    async with Device(lambda r: [noise.randbytes(30)]).serving() as driver:
+        with pytest.raises(BadFrame):
             await driver.read(item(driver))
-        assert raised.value.where
+    with pytest.raises(Unreachable):
+        await Modbus(Options(host="127.0.0.1", port=1), TagIndex()).read(item(driver))
+    assert capfd.readouterr() == ("", "")
 
 
 def question(loop: asyncio.AbstractEventLoop, head: bytes, size: int, transaction: int = 7) -> _Question:

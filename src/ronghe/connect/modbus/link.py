@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, ACKNOWLEDGE, B
 PATH_UNAVAILABLE, TARGET_SILENT = 10, 11
 _READ: Final[dict[Table, int]] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 _BUSY_PAUSE: Final = 0.1  # s, before a busy device is asked again
+_LATE: Final = 1.5  # time-outs: the answer to a request that was repeated comes one time-out after the answer to its first sending
 
 _log = logging.getLogger("pymodbus")
 _log.addHandler(logging.NullHandler())
@@ -155,10 +158,12 @@ class Link:
         """The PDU of the answer, and its time. An unanswered, garbled or busy request is sent again: every request here may be repeated
         without harm."""
         attempts = 1 + (self.options.retries if retries is None else retries)
+        again = False
         async with self._lock:
             while True:
                 attempts -= 1
                 await self._open()
+                await self._quiet(again)
                 try:
                     return await self._once(unit, head, size, send)
                 except Refused as e:
@@ -174,9 +179,9 @@ class Link:
                     self.close()
                     if attempts <= 0:
                         raise
+                again = True
 
     async def _once(self, unit: int, head: bytes, size: int, send: Callable[[Any], Awaitable[Any]]) -> tuple[bytes, int]:
-        await self._quiet()
         loop = asyncio.get_running_loop()
         place = f"{self.options.place} unit {unit}"
         lost = _lost(self.options.place)
@@ -216,15 +221,17 @@ class Link:
             if not request.cancelled():
                 request.exception()  # taken note of: the outcome above says it better
 
-    async def _quiet(self) -> None:
-        """Keeps the line silent as long as it must be before a request."""
+    async def _quiet(self, again: bool) -> None:
+        """Keeps the line silent as long as it must be before a request. In RTU a late answer cannot be told from the next: what may still
+        come of an earlier request is waited for. Not so when the same is asked `again`, where a late answer is as good."""
         wait = self.options.pause - (asyncio.get_running_loop().time() - self._last)
         if self.options.serial:
             # 3.5 characters, 1.75 ms at the least (MODBUS over serial line V1.02, 2.5.1.1)
             wait = max(wait, max(0.00175, 3.5 * 11 / self.options.baudrate))
-        if self._late and self.options.rtu:
-            wait = max(wait, self.options.timeout)
-        self._late = False
+        if not again:
+            if self._late and self.options.rtu:
+                wait = max(wait, _LATE * self.options.timeout)
+            self._late = False
         if wait > 0:
             await asyncio.sleep(wait)
 
@@ -235,7 +242,6 @@ class Link:
         o, framer = self.options, FramerType.RTU if self.options.rtu else FramerType.SOCKET
         hooks: dict[str, Any] = {"trace_packet": self._packet, "trace_connect": self._connection}
         always: dict[str, Any] = {"framer": framer, "timeout": o.timeout, "retries": 0, "reconnect_delay": 0, **hooks}
-        reason = ""
         try:
             if o.serial:
                 self._client = AsyncModbusSerialClient(
@@ -246,17 +252,11 @@ class Link:
             self._client.set_max_no_responses(2**31)  # when to give a connection up is decided here
             if await self._client.connect():
                 return
-        except (OSError, ValueError, UnicodeError, ModbusException) as e:
-            reason = f" ({e})"
+        except (OSError, ValueError, ModbusException):
+            pass  # what went wrong is found out below
         self.close()
         self._late = False
-        raise Unreachable(
-            Text(f"no connection{reason}", f"无法连接{reason}"),
-            where=o.place,
-            todo=Text("check the serial port and its rights", "请检查串口及其权限")
-            if o.serial
-            else Text("check host, port, network and firewall", "请检查主机、端口、网络和防火墙"),
-        )
+        raise await asyncio.to_thread(_unreachable, o)
 
     def _connection(self, connected: bool) -> None:
         """Called by pymodbus when the connection is made or lost."""
@@ -275,6 +275,24 @@ class Link:
         if question is None or question.outcome.done():
             return b""
         return _rtu_answer(question, data) if self.options.rtu else _tcp_answer(question, data, self.options.place)
+
+
+def _unreachable(o: Options) -> Unreachable:
+    """Why there is no connection: pymodbus does not say."""
+    if o.serial:
+        if not os.path.exists(o.serial):
+            what = Text("no such serial port", "没有此串口")
+        elif not os.access(o.serial, os.R_OK | os.W_OK):
+            what = Text("no right to use this serial port", "没有使用此串口的权限")
+        else:
+            what = Text("this serial port cannot be opened; another program may hold it", "无法打开串口，可能被其他程序占用")
+        return Unreachable(what, where=o.place, todo=Text("check the cable, the port's name and its rights", "请检查线缆、串口名称及权限"))
+    try:
+        socket.getaddrinfo(o.host, o.port)
+        what = Text(f"refused, or no answer within {o.timeout:g} s", f"连接被拒绝，或 {o.timeout:g} 秒内无应答")
+    except (OSError, UnicodeError):
+        what = Text("no such host", "找不到此主机")
+    return Unreachable(what, where=o.place, todo=Text("check host, port, network and firewall", "请检查主机、端口、网络和防火墙"))
 
 
 def _lost(place: str) -> Lost:
