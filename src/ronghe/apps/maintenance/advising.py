@@ -146,6 +146,8 @@ class Adviser:
             given.next = now + parse_duration(rule.again)
         elif outcome in ("waiting", "advised"):
             given.next = max(given.next, now + parse_duration(rule.expires))
+        elif outcome in ("writing", "watching"):  # the guard will say how it ends, at the latest after the time promised
+            given.next = max(given.next, now + 2 * parse_duration(rule.within))
         elif outcome == "done":
             given.next = min(given.next, now)  # the effect was seen: the next step may follow
         return not given.closed and now >= given.next
