@@ -49,3 +49,13 @@ def test_orders(order: str) -> None:
         (decoder,) = decoders([parse(f"holding:0:{kind}:{order}")], [0], 0, "abcd")
         whole = bytes(sorted(sent))
         assert decoder.values(block)[0][0] == float(struct.unpack(">I" if kind == "uint32" else ">Q", whole)[0])
+
+
+def test_the_protocol_library_stays_in_one_place() -> None:
+    source = Path(__file__).parents[3] / "src" / "ronghe"
+    users = {
+        p.relative_to(source).as_posix()
+        for p in source.rglob("*.py")
+        if re.search(r"^\s*(from|import) pymodbus", p.read_text("utf-8"), re.M)
+    }
+    assert users - {p for p in users if p.startswith(("demo/", "bench/"))} == {"connect/modbus/link.py"}

@@ -312,3 +312,33 @@ def test_half_a_register_is_no_answer() -> None:
         assert asked.answers(b"\x83\x02")
     finally:
         loop.close()
+
+
+async def test_one_request_at_a_time_whoever_asks() -> None:
+    """Reads, writes and polls share the connection; a device slower than the interval is not flooded."""
+    under_way = overlapping = 0
+
+    def answer(request: bytes) -> list[bytes]:
+        nonlocal under_way, overlapping
+        overlapping += under_way
+        under_way = 1
+
+        def done() -> None:
+            nonlocal under_way
+            under_way = 0
+            device._writer.write(request if request[7] == 6 else right(request))
+
+        asyncio.get_running_loop().call_later(0.02, done)
+        return []
+
+    device = Device(answer)
+    async with device.serving(timeout=5.0) as driver:
+        items = [Item(id=driver.index.id(a), address=a, every=0.01) for a in ("holding:5", "holding:900", "2/holding:5")]
+        async with running(driver, items) as sink:
+            for _ in range(5):
+                codes, batch = await asyncio.gather(driver.write([Write(address="holding:9", value=1.0)]), driver.read(items))
+                assert codes == [q.GOOD]
+                assert batch.value.tolist() == [5, 900, 5]
+            await until(lambda: sink.good("2/holding:5") > 5 and driver.health.dropped > 20, "samples, and ticks left out")
+    assert overlapping == 0
+    assert driver.health.state == "stopped"
