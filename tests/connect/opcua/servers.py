@@ -129,14 +129,17 @@ class Keeper:
         await self.server.init()
         self.server.set_endpoint(f"opc.tcp://127.0.0.1:{self.port}")
         self.server.iserver.history_manager.storage.max_history_data_response_size = page
-        space = await self.server.register_namespace("http://example.org/keeper")
         for name in names:
-            node = await self.server.nodes.objects.add_variable(ua.NodeId(name, space), name, 0.0)
-            self._nodes[name] = node
-            self.made[name] = []
+            await self.add(name)
         await self.server.start()
         for name in history:
             await self.server.historize_node_data_change(self._nodes[name], period=None)
+
+    async def add(self, name: str) -> None:
+        """A new variable."""
+        space = await self.server.register_namespace("http://example.org/keeper")
+        self._nodes[name] = await self.server.nodes.objects.add_variable(ua.NodeId(name, space), name, 0.0)
+        self.made[name] = []
 
     async def put(self, *names: str) -> None:
         """Gives each node a new value, now."""

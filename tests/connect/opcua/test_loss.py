@@ -193,3 +193,37 @@ async def test_two_sessions_live_by_themselves(pki: Path) -> None:
             await keeper.put()
             await until(lambda: driver.health.state == "up" and all(max(samples(sink, n)) == keeper.made[n][-1] for n in "abc"), "all back")
         assert driver.health.reconnects == 1
+
+
+async def test_an_address_that_appears_later_is_acquired_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Acquisition, "retry", 0.1)
+    async with kept(names=("a",), history=()) as (keeper, proxy):
+        driver, items = driver_for(proxy.url, ("a", "late"))
+        async with running(driver, items) as sink:
+            await until(lambda: sink.rows("late") and samples(sink, "a"), "the one, and that there is no other")
+            await asyncio.sleep(0.5)
+            assert [r[2] for r in sink.rows("late")] == [q.BAD_NODE_UNKNOWN], "told once"
+            await keeper.add("late")
+            await keeper.put("late")
+            await until(lambda: samples(sink, "late") and samples(sink, "late")[-1] == keeper.made["late"][-1], "the other")
+
+
+async def test_first_values_do_not_count_as_late(press: NodeServer) -> None:
+    """A value that stood still since yesterday has a source time of yesterday: it says nothing of the connection."""
+    index = TagIndex()
+    driver = OpcUa(Options(url=press.url), index)
+    still = Item(id=index.id("still"), address="nsu=http://example.org/press;s=Types.Double", every=0.1)
+    async with running(driver, [still]) as sink:
+        await until(lambda: sink.good("still"), "the value")
+        assert driver.health.lag == 0.0
+        assert driver.by_exception
+
+
+async def test_each_item_at_its_own_interval(press: NodeServer) -> None:
+    index = TagIndex()
+    driver = OpcUa(Options(url=press.url), index)
+    address = "nsu=http://example.org/press;s=Press.Count"
+    items = [Item(id=index.id(n), address=address, every=every) for n, every in (("fast", 0.1), ("slow", 0.5))]
+    async with running(driver, items) as sink:
+        await until(lambda: sink.good("slow") >= 5, "slow samples")
+        assert sink.good("fast") > 2 * sink.good("slow")

@@ -174,16 +174,19 @@ async def test_a_policy_that_is_not_offered_names_those_that_are(guarded: NodeSe
         await keeper.stop()
 
 
-async def test_a_certificate_of_the_users_own(guarded: NodeServer, ours: Path, tmp_path: Path) -> None:
-    """X.509 instead of a name: the server sees it and says whether it takes it."""
-    certificate, key = tmp_path / "user.der", tmp_path / "user.pem"
-    trust.make(certificate, key, datetime.datetime.now(datetime.UTC))
-    driver = make(guarded, security=ENCRYPTED, trust="first-use", user_certificate=str(certificate), user_key=str(key))
+async def test_a_certificate_instead_of_a_name(guarded: NodeServer, ours: Path, tmp_path: Path) -> None:
+    for name in ("known", "unknown"):
+        trust.make(tmp_path / f"{name}.der", tmp_path / f"{name}.pem", datetime.datetime.now(datetime.UTC))
+    known_to(guarded, tmp_path / "known.der")
+
+    def driver(name: str) -> OpcUa:
+        files = {"user_certificate": str(tmp_path / f"{name}.der"), "user_key": str(tmp_path / f"{name}.pem")}
+        return make(guarded, security=ENCRYPTED, trust="first-use", **files)
+
+    assert await read(driver("known")) == 2.25
     with pytest.raises(ConnectError) as raised:
-        await read(driver)
-    assert str(certificate) in raised.value.in_("en")
-    known_to(guarded, certificate)
-    assert await read(driver) == 2.25
+        await read(driver("unknown"))
+    assert str(tmp_path / "unknown.der") in raised.value.in_("en")
 
 
 def test_our_certificate_is_made_once_and_its_key_kept_private(own_store: Path) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from asyncua import ua
@@ -29,6 +29,7 @@ from ronghe.text import Text
 _CODES: Final = ua.StatusCodes
 _OUTSTANDING: Final = 6  # Publish requests, and one more for each subscription
 _KEEP_ALIVE: Final = 2.0  # s without data after which the server says that it lives
+_SILENT: Final = 3  # missed keep-alives after which the connection counts as lost
 _LIFETIME: Final = 60.0  # s without a Publish request after which the server forgets the subscription
 _SLOWEST: Final = 1.0  # s, publishing interval of slow items
 _FASTEST: Final = 0.02
@@ -49,6 +50,9 @@ class _Subscription:
 class Acquisition:
     """One session's share of the items; `run` until the connection is lost."""
 
+    retry: ClassVar[float] = 60.0
+    """s between attempts to acquire what the server refused."""
+
     def __init__(
         self, session: Session, items: Sequence[Item], deliver: Deliver, refuse: Callable[[int, int], None], lost: Callable[[int], None]
     ) -> None:
@@ -58,6 +62,7 @@ class Acquisition:
         self._acks: list[ua.SubscriptionAcknowledgement] = []
         self._heard = 0.0  # loop time
         self._workers = 0
+        self._refused: dict[int, int] = {}  # position → status that was told
 
     async def run(self, ready: Callable[[], Awaitable[None]]) -> None:
         """Acquires until the connection is lost, which is raised as ConnectError. Awaits `ready` once every item is set up."""
@@ -73,8 +78,8 @@ class Acquisition:
                 for _ in range(self._workers):
                     group.create_task(self._publish(group))
                 group.create_task(self._watch())
-                for subscription, every, positions in made:
-                    await self._monitor_all(subscription, every, positions)
+                refused = [await self._monitor_all(subscription, every, positions) for subscription, every, positions in made]
+                group.create_task(self._retry([(s, every, again) for (s, every, _), again in zip(made, refused, strict=True)]))
                 await ready()
         except BaseExceptionGroup as e:
             raise _first(e) from e
@@ -93,19 +98,31 @@ class Acquisition:
         self._subscriptions[subscription.id] = subscription
         return subscription
 
-    async def _monitor_all(self, subscription: _Subscription, every: float, positions: list[int]) -> None:
+    async def _monitor_all(self, subscription: _Subscription, every: float, positions: list[int]) -> list[int]:
+        """Gives the positions that the server refused, having told them."""
         queue = self._session.options.queue or max(10, 4 * math.ceil(subscription.interval / max(every, 1e-3)))
-        known = []
+        known, refused = [], {}
         for position in positions:
             node = address.node_id(self._items[position].address, self._session.namespaces)
             if node is None:
-                self._refuse(position, q.BAD_NODE_UNKNOWN)
+                refused[position] = q.BAD_NODE_UNKNOWN
             else:
                 known.append((position, node))
         for some in chunks(known, self._session.limits["monitor"]):
-            await self._monitor(subscription.id, some, every, queue)
+            refused |= await self._monitor(subscription.id, some, every, queue)
+        for position, status in refused.items():
+            if self._refused.get(position) != status:
+                self._refuse(position, status)
+        self._refused |= refused
+        return list(refused)
 
-    async def _monitor(self, subscription: int, nodes: Sequence[tuple[int, ua.NodeId]], every: float, queue: int) -> None:
+    async def _retry(self, refused: list[tuple[_Subscription, float, list[int]]]) -> None:
+        """Tries refused items again: a device that was given a new program may have them now."""
+        while any(positions for _, _, positions in refused):
+            await asyncio.sleep(self.retry)
+            refused = [(s, every, await self._monitor_all(s, every, positions)) for s, every, positions in refused]
+
+    async def _monitor(self, subscription: int, nodes: Sequence[tuple[int, ua.NodeId]], every: float, queue: int) -> dict[int, int]:
         request = ua.CreateMonitoredItemsRequest()
         request.Parameters.SubscriptionId = subscription
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
@@ -113,14 +130,14 @@ class Acquisition:
             ua.MonitoredItemCreateRequest(
                 ua.ReadValueId(node, ua.AttributeIds.Value),
                 ua.MonitoringMode.Reporting,
-                ua.MonitoringParameters(ClientHandle=position, SamplingInterval=every * 1e3, QueueSize=queue, DiscardOldest=True),
+                ua.MonitoringParameters(ClientHandle=position + 1, SamplingInterval=every * 1e3, QueueSize=queue, DiscardOldest=True),
             )
             for position, node in nodes
         ]
         answer = await self._session.ask(request, ua.CreateMonitoredItemsResponse)
-        for (position, _), result in zip(nodes, complete(answer.Results, len(nodes)), strict=True):
-            if not result.StatusCode.is_good():
-                self._refuse(position, _MEANING.get(result.StatusCode.value, result.StatusCode.value))
+        results = zip(nodes, complete(answer.Results, len(nodes)), strict=True)
+        bad = {position: int(r.StatusCode.value) for (position, _), r in results if not r.StatusCode.is_good()}
+        return {position: _MEANING.get(status, status) for position, status in bad.items()}
 
     async def _publish(self, group: asyncio.TaskGroup) -> None:
         """Keeps one Publish request outstanding."""
@@ -165,8 +182,8 @@ class Acquisition:
         for columns in notification.changes:
             if overflows := columns.overflows:
                 self._lost(overflows)
-            positions = columns.handle.astype(np.int64)
-            if len(positions) and positions.max() >= len(self._items):
+            positions = columns.handle.astype(np.int64) - 1  # some servers take handle 0 for none
+            if len(positions) and not 0 <= positions.min() <= positions.max() < len(self._items):
                 raise BadFrame(Text("a sample with a handle that was never given", "样本的句柄未曾分配"), where=self._session.options.url)
             self._deliver(positions, columns)
 
@@ -197,7 +214,7 @@ class Acquisition:
         """Raises when neither data nor keep-alive arrived for too long: a cable pulled closes no connection."""
         loop = asyncio.get_running_loop()
         slowest = max((s.interval * s.keep_alives for s in self._subscriptions.values()), default=_KEEP_ALIVE)
-        limit = 2 * slowest + self._session.options.timeout
+        limit = _SILENT * slowest
         while (silent := loop.time() - self._heard) < limit:  # noqa: ASYNC110  # it waits for silence, not for an event
             await asyncio.sleep(limit - silent)
         raise Unreachable(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal, TypeVar
 
@@ -12,6 +11,7 @@ import numpy as np
 from asyncua import ua
 
 from ronghe.connect.driver import Driver, Found, Item, Sink, Write
+from ronghe.connect.lag import LagMeter
 from ronghe.connect.opcua import address, walk
 from ronghe.connect.opcua import options as settings
 from ronghe.connect.opcua.session import Session, connect, is_good
@@ -25,7 +25,6 @@ from ronghe.text import Text
 
 _T = TypeVar("_T")
 _SHARD: Final = 20_000  # items in one session
-_MINUTE: Final = 60  # s
 
 
 class OpcUa(Driver):
@@ -43,7 +42,7 @@ class OpcUa(Driver):
         self._kinds: dict[str, ua.VariantType] = {}
         self._shards: dict[int, Text | None] = {}  # why each is down; None: up
         self._was_up = False
-        self._lags: deque[tuple[int, float]] = deque()  # (second, worst lag in it), falling
+        self._lag = LagMeter(self.health)
         self.health.since = clock()
 
     @classmethod
@@ -187,15 +186,7 @@ class OpcUa(Driver):
         """Samples were handed over; `newest` is the newest source time among them, 0 where they are not fresh from the device."""
         self.health.delivered += n
         if newest:
-            lag = max((now - newest) / 1e9, 0.0)
-            self.health.lag = lag
-            second = now // 1_000_000_000
-            while self._lags and self._lags[-1][1] <= lag:
-                self._lags.pop()
-            self._lags.append((second, lag))
-            while self._lags[0][0] <= second - _MINUTE:
-                self._lags.popleft()
-            self.health.lag_max = self._lags[0][1]
+            self._lag.seen((now - newest) / 1e9, now)
 
     def backfilled(self, n: int) -> None:
         """Samples came from the server's history."""

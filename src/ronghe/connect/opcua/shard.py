@@ -52,6 +52,8 @@ class Shard:
         self._last = np.zeros(n, np.int64)  # newest source time, ns
         self._floor = np.zeros(n, np.int64)  # time of the sample that said "lost", until it is overtaken; 0: none
         self._returning = False
+        self._heard = np.zeros(n, np.bool_)  # in this connection
+        self._unheard = n
         self._told = False  # the present loss was handed over
         self._ahead = 0  # ns, the server's clock minus ours
         self._gaps: list[history.Gap] = []
@@ -87,6 +89,8 @@ class Shard:
 
     async def _acquire(self, session: Session) -> None:
         self._ahead = session.ahead
+        self._heard = np.zeros(len(self._items), np.bool_)
+        self._unheard = len(self._items)
         acquisition = Acquisition(session, self._items, self._deliver, self._refuse, self._watch.lost)
 
         async def ready() -> None:
@@ -123,13 +127,22 @@ class Shard:
         now, time = self._clock(), columns.time
         if not time.all():
             time = np.where(time == 0, now + self._ahead, time)
-        newest = int(time.max(initial=0))
+        newest = self._newest(positions, time)
         np.maximum.at(self._last, positions, time)
         if self._returning:
             time = self._after_return(positions, time, now)
         wants = self._texts[positions] if self._any_text else None
         self._sink(batch(self._index, self._ids[positions], wants, time, columns))
         self._watch.delivered(len(positions), newest, now)
+
+    def _newest(self, positions: NDArray[np.int64], time: NDArray[np.int64]) -> int:
+        """The newest source time; 0 when all are first values, which may be as old as they like and say nothing of the way here."""
+        if self._unheard == 0:
+            return int(time.max(initial=0))
+        heard = self._heard[positions]
+        self._heard[positions] = True
+        self._unheard = int(np.count_nonzero(~self._heard))
+        return int(time[heard].max(initial=0))
 
     def _after_return(self, positions: NDArray[np.int64], time: NDArray[np.int64], now: int) -> NDArray[np.int64]:
         """Times of samples after a loss. A value that did not change meanwhile comes with a source time before the loss was told, and
