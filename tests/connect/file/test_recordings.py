@@ -268,3 +268,14 @@ def test_any_bytes_are_a_recording_or_a_clear_error(tmp_path: Path, content: byt
         assert e.where  # noqa: PT017 either outcome is right
         assert e.what.zh  # noqa: PT017
         assert e.todo.zh  # noqa: PT017
+
+
+async def test_units_in_column_names(tmp_path: Path) -> None:
+    path = tmp_path / "units.csv"
+    path.write_text("time,流量(m³/h),Oil temperature [°C],压力（bar）,CO2(tCO2),n (rpm),mode (kW)\n2024-01-01 00:00:00,1,2,3,4,5,auto\n")
+    found = {f.path: f for f in await driver(path).browse()}
+    assert {p: f.unit for p, f in found.items()} == {
+        "流量": "m3/h", "Oil temperature": "Cel", "压力": "bar", "CO2(tCO2)": "", "n": "1/min", "mode": ""
+    }  # fmt: skip
+    assert found["流量"].address == "流量(m³/h)"
+    assert found["mode"].type == "text"

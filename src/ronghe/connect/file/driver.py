@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,8 @@ from ronghe.connect.file import options as o
 from ronghe.connect.file.merge import Merged, part
 from ronghe.connect.file.recording import TABLES, Recording, Wanted
 from ronghe.connect.lag import LagMeter
-from ronghe.errors import BadAddress, ConnectError, Problem, Unreachable
+from ronghe.errors import BadAddress, ConnectError, Problem, RongheError, Unreachable
+from ronghe.plant import units
 from ronghe.plant.model import ValueType
 from ronghe.signals import Batch, TagIndex
 from ronghe.signals import quality as q
@@ -25,6 +28,7 @@ from ronghe.text import Text
 
 _KEPT_PROBLEMS: Final = 100
 _LAST_PAUSE: Final = 30.0  # s, between attempts to open a file that is not there
+_WITH_UNIT: Final = re.compile(r"(.+?)\s*[(（\[【]\s*([^()（）\[\]【】]+?)\s*[)）\]】]")
 _TICK: Final = 0.005  # s; rows that are due closer together go into one batch
 Tell = Callable[[Path, int, Text], None]
 """Told of what is passed over: file, line (0: all of it), and why."""
@@ -180,16 +184,17 @@ class File(Driver):
         for recording in recordings:
             for name in recording.names():
                 if name not in found and name.startswith(under):
-                    found[name] = Found(address=name, path=name)
+                    path, unit = _name_and_unit(name)
+                    found[name] = Found(address=name, path=path, unit=unit)
         names = tuple(found)
         values = self._first([Item(id=0, address=n) for n in names], recordings)
         words = [n for n in names if n not in values or values[n][2] == q.BAD_TYPE_MISMATCH]
         said = self._first([Item(id=0, address=n, type="text") for n in words], recordings)
         for name in names:
             if name in said:
-                found[name] = Found(address=name, path=name, type="text", value=said[name][3])
+                found[name] = msgspec.structs.replace(found[name], type="text", unit="", value=said[name][3])
             elif name in values and np.isfinite(values[name][1]):
-                found[name] = Found(address=name, path=name, value=values[name][1])
+                found[name] = msgspec.structs.replace(found[name], value=values[name][1])
         return list(found.values())
 
 
@@ -341,6 +346,18 @@ class _Replay:
 def _row(batch: Batch, row: int) -> tuple[int, float, int, str | None]:
     text = None if batch.text is None else batch.text[row].as_py()
     return int(batch.time[row]), float(batch.value[row]), int(batch.quality[row]), text
+
+
+def _name_and_unit(column: str) -> tuple[str, str]:
+    """A column such as "Flow (m³/h)" or "流量[m3/h]" as its name and a UCUM unit; as it is where the brackets hold no unit."""
+    found = _WITH_UNIT.fullmatch(column)
+    if found is None:
+        return column, ""
+    for code in filter(None, (found[2], units.suggest(found[2]))):
+        with contextlib.suppress(RongheError):
+            units.parse(code)
+            return found[1], code
+    return column, ""
 
 
 def _is_recording(path: Path) -> bool:

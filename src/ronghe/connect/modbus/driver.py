@@ -117,6 +117,7 @@ class Modbus(Driver):
                 todo=Text("write TABLE:FIRST-LAST, e.g. holding:0-199 or 5/coil:0-63", "请写 表:起-止，例如 holding:0-199 或 5/coil:0-63"),
             )
         unit, prefix = (int(found[1]), f"{found[1]}/") if found[1] else (self.options.unit, "")
+        place = f"unit{unit}/" if prefix else ""
         kind: ValueType = "bool" if found[2] in address.BIT_TABLES else "int"
         numbers = range(int(found[3]), int(found[4]) + 1)
         points = [address.parse(f"{found[2]}:{n}") for n in numbers]
@@ -127,7 +128,7 @@ class Modbus(Driver):
         return [
             Found(
                 address=f"{prefix}{found[2]}:{n}",
-                path=f"{prefix}{found[2]}/{n}",
+                path=f"{place}{found[2]}_{n}",
                 type=kind,
                 writable=points[i].writable,
                 value=float(into.value[i]),
