@@ -7,6 +7,7 @@ import difflib
 import fnmatch
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -38,8 +39,17 @@ _HELP: Final = Text(
 )
 
 
-# "-7d" is a time here, not an option.
-@click.command(name="query", help=str(_HELP), context_settings={"ignore_unknown_options": True})
+_MINUS: Final = "\N{MINUS SIGN}"
+
+
+class _Query(click.Command):
+    """A command to which "-7d" is a time, not options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [re.sub(r"^-(?=[\d.])", _MINUS, a) for a in args])
+
+
+@click.command(name="query", cls=_Query, help=str(_HELP))
 @click.argument("plant", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("pattern", default="*")
 @click.argument("start", metavar="[FROM]", default="-1h")
@@ -72,7 +82,7 @@ def query(
 ) -> None:
     """Opens the store read-only, answers, and writes the answer piece by piece."""
     now = time.time_ns()
-    span = parse_time(start, now), parse_time(end, now)
+    span = parse_time(start.replace(_MINUS, "-"), now), parse_time(end.replace(_MINUS, "-"), now)
     step = parse_duration(every) if every else None
     if functions and step is None:
         raise BadQuery(

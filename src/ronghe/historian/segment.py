@@ -37,6 +37,7 @@ SCHEMA: Final = pa.schema(
     ]
 )
 _HAS_DIGITS, _HAS_PLAIN, _HAS_QUALITY, _HAS_TEXT = 1, 2, 4, 8
+GROUP: Final = 8192  # rows of a row group in a segment of up to some million rows
 _CACHED_TAGS: Final = 500  # a question about more tags than this is an export, and leaves the cache alone
 _WORTH: Final = 8  # samples a minute and tag from which on minutes are worth their space
 
@@ -73,7 +74,7 @@ class SegmentWriter:
             path,
             SCHEMA,
             rows,
-            group=8192,
+            group=GROUP,
             dictionary=["tag", "scale", "quality", "text"],
             encoding={"time": "DELTA_BINARY_PACKED", "digits": "BYTE_STREAM_SPLIT", "value": "BYTE_STREAM_SPLIT"},
             holds=_holds,
@@ -153,25 +154,43 @@ class Segment:
         index = self.index()
         at = index.find(tags)
         at = at[(index.first[at] < end) & (index.last[at] >= start)]
-        held: list[Block] = []
-        if tags is not None and len(at) <= _CACHED_TAGS:
-            hits = [self._cache.get(self.meta.file, tag) for tag in index.tag[at].tolist()]
-            held = [b for b in hits if b is not None]
-            at = at[[b is None for b in hits]]
-        found = self._decode(index, Pieces(index, at, index.start[at], index.end[at]).within(start, end))
-        if tags is not None and len(at) <= _CACHED_TAGS:
-            self._keep(index, at[(index.first[at] >= start) & (index.last[at] < end)], found)
-        block = concat(held) if not len(found) else merge([*held, found])  # those held are in the order of tags
+        if tags is None or len(at) > _CACHED_TAGS:
+            block = self._decode(index, Pieces(index, at, index.start[at], index.end[at]).within(start, end))
+        else:
+            block = self._read_cached(index, at, start, end)
         within = (block.time >= start) & (block.time < end)
         return block if within.all() else block.take(np.flatnonzero(within))
 
-    def _keep(self, index: Index, at: Rows, block: Block) -> None:
-        """Puts the samples of some tags, of which the block has all, into the cache."""
-        for tag, low, high in zip(index.tag[at].tolist(), *(c.tolist() for c in block.bounds(index.tag[at])), strict=True):
-            self._cache.put(self.meta.file, tag, block.take(np.arange(low, high)))
+    def _read_cached(self, index: Index, at: Rows, start: int, end: int) -> Block:
+        """The samples of the tags at some positions of the index, at least those with start <= time < end."""
+        hits = [self._cache.get(self.meta.file, tag) for tag in index.tag[at].tolist()]
+        held = [b for b in hits if b is not None]
+        at = at[[b is None for b in hits]]
+        # A tag of few rows is decoded with its row group anyhow: then it is read whole, and kept.
+        whole = (index.end[at] - index.start[at] <= GROUP) | ((index.first[at] >= start) & (index.last[at] < end))
+        large = at[~whole]
+        parts = [self._decode(index, Pieces(index, large, index.start[large], index.end[large]).within(start, end))]
+        small = at[whole]
+        if len(small):
+            found = self._decode(index, Pieces(index, small, index.start[small], index.end[small]))
+            for tag, low, high in zip(index.tag[small].tolist(), *(c.tolist() for c in found.bounds(index.tag[small])), strict=True):
+                self._cache.put(self.meta.file, tag, found.take(np.arange(low, high)))
+            parts.append(found)
+        parts = [p for p in (*held, *parts) if len(p)]
+        return concat(parts) if len(held) == len(parts) else merge(parts)  # those held are in the order of tags
 
     def read_last(self, tags: NDArray[np.int32], at: int) -> Block:
         """The newest sample of each tag (sorted ids) at or before a time."""
+        if len(tags) <= _CACHED_TAGS:
+            index = self.index()
+            rows = index.find(tags)
+            small = index.end[rows] - index.start[rows] <= GROUP
+            block = self.read(index.tag[rows[small]], 0, at + 1)
+            return concat([b for b in (block.take(block.lasts()), self._ends(index.tag[rows[~small]], at)) if len(b)])
+        return self._ends(tags, at)
+
+    def _ends(self, tags: NDArray[np.int32], at: int) -> Block:
+        """As `read_last`, decoding the row groups in which they lie only."""
         index = self.index()
         rows = index.find(tags)
         rows = rows[index.first[rows] <= at]
