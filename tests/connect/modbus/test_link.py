@@ -211,6 +211,47 @@ async def test_an_rtu_request_asked_again_may_be_answered_twice() -> None:
             assert (await driver.read(item(driver, f"holding:{register}"))).value.tolist() == [register]
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_bad_line_loses_samples_but_never_lies(seed: int) -> None:
+    """RTU with bits flipped, frames cut, doubled, delayed, preceded by noise, or lost: what is Good is right."""
+    chance = random.Random(seed)
+
+    def answer(request: bytes) -> list[bytes] | None:
+        unit, function, start, count = struct.unpack(">BBHH", request[:6])
+        body = bytes([unit, function, 2 * count]) + struct.pack(f">{count}H", *range(start, start + count))
+        frame = body + FramerRTU.compute_CRC(body).to_bytes(2, "big")
+        at = chance.randrange(len(frame))
+        match chance.randrange(14):
+            case 0:
+                return [frame[:at] + bytes([frame[at] ^ 1 << chance.randrange(8)]) + frame[at + 1 :]]
+            case 1:
+                return [frame[:at]]
+            case 2:
+                return [frame[:at], frame[at:]]
+            case 3:
+                return [chance.randbytes(5) + frame]
+            case 4:
+                return [frame + frame]
+            case 5:
+                return device.later(0.05, frame)
+            case 6:
+                return None
+            case 7:
+                return []
+            case _:
+                return [frame]
+
+    device = Device(answer)
+    async with device.serving(framing="rtu", timeout=0.03, retries=2) as driver:
+        addresses = ["holding:5", "holding:900", "2/holding:70", "2/input:12"]
+        async with running(driver, [Item(id=driver.index.id(a), address=a, every=0.01) for a in addresses]) as sink:
+            await until(lambda: all(sink.good(a) > 10 for a in addresses), "good samples all the same")
+    for address in addresses:
+        right_value = float(address.rpartition(":")[2])
+        assert {r[1] for r in sink.rows(address) if r[2] == q.GOOD} == {right_value}
+        assert {r[2] for r in sink.rows(address)} <= {q.GOOD, q.BAD_TIMEOUT, q.BAD_DECODING, q.BAD_NO_COMMUNICATION}
+
+
 async def test_a_cancelled_read_does_not_spoil_the_next() -> None:
     slow = {"now": True}
     async with Device(lambda r: [] if slow["now"] else [right(r)]).serving(timeout=20.0) as driver:
