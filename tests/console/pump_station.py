@@ -100,6 +100,7 @@ class Station:
         self._thread = threading.Thread(target=self._run, name="station")
         self._failure: BaseException | None = None
         self._clients: list[httpx.Client] = []
+        self._stopping = False
 
     def start(self) -> None:
         """Starts everything; returns when the console answers and values have come in."""
@@ -119,9 +120,19 @@ class Station:
         """Stops everything."""
         for client in self._clients:
             client.close()
-        self._loop.call_soon_threadsafe(self._ended.set)
+        self._stopping = True
+        self.console_off()
+        self.console_on()
         self._thread.join(30)
         self.users.close()
+
+    def console_off(self) -> None:
+        """The console goes; the node goes on."""
+        self._loop.call_soon_threadsafe(self._ended.set)
+
+    def console_on(self) -> None:
+        """The console comes back at the same address."""
+        self._loop.call_soon_threadsafe(self._again.set)
 
     def call(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Runs a coroutine in the node's loop and waits for it."""
@@ -150,18 +161,39 @@ class Station:
         self.speed = await server.nodes.objects.add_variable(name, "Speed", 900.0, ua.VariantType.Double)
         await self.speed.set_writable()
         self.node = Node(plant)
-        self._ended = asyncio.Event()
-        async with server:
+        self._ended, self._again = asyncio.Event(), asyncio.Event()
+        port = free_port()
+        self.server = server
+        await server.start()
+        try:
             await self.node.start()
-            serving = asyncio.create_task(serve(self.node, "127.0.0.1", 0, self._ended, self.lines.append))
-            while len(self.lines) < 2 and not serving.done():
-                await asyncio.sleep(0.02)
-            if not serving.done():
-                self._ready.set()
             try:
-                await serving
+                while not self._stopping:
+                    self._ended.clear()
+                    serving = asyncio.create_task(serve(self.node, "127.0.0.1", port, self._ended, self.lines.append))
+                    while not self.lines and not serving.done():
+                        await asyncio.sleep(0.02)
+                    if not serving.done():
+                        self._ready.set()
+                    await serving
+                    await self._again.wait()
+                    self._again.clear()
             finally:
                 await self.node.stop()
+        finally:
+            await server.stop()
+
+    def lose_device(self) -> None:
+        """The OPC UA server goes."""
+        self.call(self.server.stop())
+
+    def find_device(self) -> None:
+        """The OPC UA server comes back."""
+        self.call(self.server.start())
+
+    async def pause(self, seconds: float) -> None:
+        """Lets the node's loop run."""
+        await asyncio.sleep(seconds)
 
     # --- what tests need of it --------------------------------------------------------------------------------------------------
 

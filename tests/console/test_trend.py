@@ -161,3 +161,12 @@ def test_merged_spans_cover_the_same_and_do_not_touch(spans: list[tuple[float, f
 
     assert all(covers(spans)(x) == covers(merged)(x) for x in np.arange(0, 62, 0.5))
     assert all(a[1] < b[0] for a, b in itertools.pairwise(merged))
+
+
+def test_a_set_point_is_never_shown_at_a_value_it_did_not_have(still: Still) -> None:
+    still.record(PRESSURE, np.arange(-7200, 0, 0.5), 8.0)
+    still.record(SPEED, [-7000, -3000, -2999], [900.0, 700.0, 850.0])
+    series = still.read(SPEED, -7200, points=50)
+    assert series.mode == "aggregate"
+    assert set(series.v) == {900, 850}
+    assert min(v for v in series.min if v is not None) == 700

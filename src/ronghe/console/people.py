@@ -67,13 +67,16 @@ def add(request: Call, data: JSONBody[NewPerson]) -> Link:
     """Adds a person; the answer's link lets them set a password."""
     users = desk_of(request).users
     users.add(data.name, Role[data.role.upper()])
+    _note(request, "added", data.name, role=data.role)
     return Link(name=data.name, fragment=fragment(users.link(data.name)))
 
 
 @patch("/api/users/{name:str}", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
 def set_role(request: Call, name: FromPath[str], data: JSONBody[NewRole]) -> Person:
     """Changes a role and ends the person's sessions."""
-    return _person(desk_of(request).users.set_role(name, Role[data.role.upper()]))
+    changed = desk_of(request).users.set_role(name, Role[data.role.upper()])
+    _note(request, "role", name, role=data.role)
+    return _person(changed)
 
 
 @delete("/api/users/{name:str}", opt=needs(Role.ADMINISTRATOR), status_code=204, sync_to_thread=False)
@@ -82,12 +85,20 @@ def remove(request: Call, name: FromPath[str]) -> None:
     if person(request).name == name:
         raise Refused(400, Text("nobody can remove themselves", "不能删除自己"), Text("ask another administrator", "请由其他管理员操作"))
     desk_of(request).users.remove(name)
+    _note(request, "removed", name)
 
 
 @post("/api/users/{name:str}/link", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
 def make_link(request: Call, name: FromPath[str]) -> Link:
     """A new one-time link for a person: a forgotten password. Their password holds until it is used."""
-    return Link(name=name, fragment=fragment(desk_of(request).users.link(name)))
+    made = Link(name=name, fragment=fragment(desk_of(request).users.link(name)))
+    _note(request, "link", name)
+    return made
+
+
+def _note(request: Call, event: str, name: str, **more: str) -> None:
+    """Who changed whose rights is part of the record (IEC 62443-3-3, SR 2.8)."""
+    desk_of(request).node.ledger.append(f"user.{event}", {"user": person(request).name, "name": name, **more})
 
 
 HANDLERS = [everybody, add, set_role, remove, make_link]

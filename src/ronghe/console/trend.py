@@ -33,7 +33,8 @@ Column = list[float | None]
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
-    """One tag in columns. Raw: `v` are samples. Aggregate: `v` is the mean of `every` ms about `t`, with `min` and `max`.
+    """One tag in columns. Raw: `v` are samples. Aggregate: `v` is the mean (of a set-point or state: the last) of `every` ms about `t`,
+    with `min` and `max`.
 
     `bad` are the spans, in ms, in which nothing was Good.
     """
@@ -67,6 +68,7 @@ class _Habit:
     every: int
     hole: int
     holds: bool = False
+    steps: bool = False  # a set-point or a state: between two of its values there is none
     absent: tuple[tuple[int, int], ...] = ()
 
 
@@ -126,12 +128,13 @@ def _habits(desk: Desk, names: list[str], start: int, end: int) -> dict[str, _Ha
             continue
         every = round(tag.every * 1e9)
         driver = node.drivers.get(tag.connection)
+        steps = tag.writable or node.plant.property_of(name).type in ("bool", "int")
         if driver is None or not driver.by_exception:
-            habits[name] = _Habit(every, max(5 * every, 5_000_000_000))
+            habits[name] = _Habit(every, max(5 * every, 5_000_000_000), steps=steps)
             continue
         if absent is None:
             absent = tuple(_silence(desk, start, end))
-        habits[name] = _Habit(every, 0, True, absent)
+        habits[name] = _Habit(every, 0, True, steps, absent)
     return habits
 
 
@@ -181,16 +184,16 @@ def _raw(desk: Desk, names: list[str], start: int, end: int, habits: dict[str, _
 def _aggregate(desk: Desk, names: list[str], start: int, end: int, every: int, habits: dict[str, _Habit]) -> list[Series]:
     if not names:
         return []
-    table = desk.node.historian.aggregate(names, start, end, every, ("mean", "min", "max"))
+    table = desk.node.historian.aggregate(names, start, end, every, ("mean", "min", "max", "last"))
     ids = table.column("tag").combine_chunks()
     ids = ids.dictionary.take(ids.indices).to_numpy(zero_copy_only=False) if len(ids) else np.array([], object)
-    column = {n: table.column(n).to_numpy().astype(np.float64) for n in ("mean", "min", "max", "good")}
+    column = {n: table.column(n).to_numpy().astype(np.float64) for n in ("mean", "min", "max", "last", "good")}
     time = table.column("time").cast("int64").to_numpy()
     before = desk.node.historian.last(names, start)
     out = []
     for name in names:
         rows = np.flatnonzero(ids == name)
-        data = _Columns(time[rows] + every // 2, *(column[n][rows] for n in ("mean", "min", "max")))
+        data = _Columns(time[rows] + every // 2, *(column[n][rows] for n in ("last" if habits[name].steps else "mean", "min", "max")))
         # After an interval that was partly bad and then silence, the value was gone: it says so where the silence begins.
         silent = np.flatnonzero((column["good"][rows] < 1) & (np.diff(np.append(data.time, end)) > 1.5 * every))
         data = data.broken_at(silent + 1, data.time[silent] + every // 2)
@@ -222,7 +225,7 @@ class _Columns:
 
     def with_last(self, time: int) -> _Columns:
         """With the last point once more, later."""
-        return _Columns(np.append(self.time, time), *(np.append(v, v[-1]) for v in (self.mean, self.min, self.max)))
+        return _Columns(np.append(self.time, time), *(np.append(v, self.mean[-1]) for v in (self.mean, self.min, self.max)))
 
     def rows(self, mask: NDArray[np.bool_]) -> _Columns:
         """Some points."""
@@ -252,15 +255,16 @@ def _held(data: _Columns, start: int, end: int, habit: _Habit) -> tuple[_Columns
     """For a device that tells changes only: the value stands until it changes, except where the node was not there."""
     if not len(data.time):
         return data, []
+    absent = [(a, b) for a, b in habit.absent if b > data.time[0]]  # before its first sample a tag is not missed
     if data.time[0] < start:
         first = np.where(data.time < start, start, data.time)
         data = _Columns(first, data.mean, data.min, data.max)
     data = data.with_last(end)
-    for a, b in habit.absent:
+    for a, b in absent:
         inside = (data.time >= a) & (data.time < b)
         data = data.rows(~inside)
         data = data.broken_at(np.searchsorted(data.time, [a]), np.array([a], np.int64))
-    return data, list(habit.absent)
+    return data, absent
 
 
 def _with_holes(data: _Columns, habit: _Habit, every: int) -> tuple[_Columns, list[tuple[int, int]]]:
