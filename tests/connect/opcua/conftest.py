@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.connect.opcua.servers import NodeServer
+from tests.connect.opcua.servers import Keeper, NodeServer
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,15 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def press(pki: Path) -> Iterator[NodeServer]:
     """A node-opcua server with a press on it, open to all."""
-    server = NodeServer(pki)
+    server = NodeServer(pki, policies=["None", "Basic256Sha256"])
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def keeper() -> Iterator[Keeper]:
+    server = Keeper()
     server.start()
     yield server
     server.stop()

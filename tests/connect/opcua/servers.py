@@ -9,6 +9,7 @@ import json
 import socket
 import subprocess
 import threading
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -112,43 +113,66 @@ class Proxy:
 
 
 class Keeper:
-    """An asyncua server that keeps history: what node-opcua's open part lacks. Runs in the test's own loop."""
+    """An asyncua server that keeps history: what node-opcua's open part lacks. It lives in a thread and loop of its own."""
 
     def __init__(self) -> None:
-        self.server = Server()
         self.port = 0
         self.made: dict[str, list[tuple[int, float]]] = {}
         """Every value given to a node: (source time in ns, value)."""
         self._nodes: dict[str, Any] = {}
         self._turn = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    async def start(self, *, names: tuple[str, ...] = ("a", "b"), history: tuple[str, ...] = ("a", "b"), page: int = 10_000) -> None:
+    def start(self) -> None:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
+        self.server = Server()
         await self.server.init()
         self.server.set_endpoint(f"opc.tcp://127.0.0.1:{self.port}")
-        self.server.iserver.history_manager.storage.max_history_data_response_size = page
-        for name in names:
-            await self.add(name)
+        self._space = await self.server.register_namespace("http://example.org/keeper")
+        self.server.iserver.history_manager.storage.max_history_data_response_size = 7  # pages, so that every read has several
         await self.server.start()
-        for name in history:
-            await self.server.historize_node_data_change(self._nodes[name], period=None)
 
-    async def add(self, name: str) -> None:
+    async def _stop(self) -> None:
+        await self.server.stop()
+        left = asyncio.all_tasks() - {asyncio.current_task()}  # of sessions whose cable was cut
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def add(self, name: str, *, history: bool) -> None:
         """A new variable."""
-        space = await self.server.register_namespace("http://example.org/keeper")
-        self._nodes[name] = await self.server.nodes.objects.add_variable(ua.NodeId(name, space), name, 0.0)
-        self.made[name] = []
+        await self._there(self._add(name, history))
 
     async def put(self, *names: str) -> None:
         """Gives each node a new value, now."""
+        await self._there(self._put(names))
+
+    async def _there(self, work: Coroutine[Any, Any, None]) -> None:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    async def _add(self, name: str, history: bool) -> None:
+        self._nodes[name] = await self.server.nodes.objects.add_variable(ua.NodeId(name, self._space), name, 0.0)
+        self.made[name] = []
+        if history:
+            await self.server.historize_node_data_change(self._nodes[name], period=None)
+
+    async def _put(self, names: tuple[str, ...]) -> None:
         self._turn += 1
-        for name in names or tuple(self._nodes):
+        for name in names:
             now = datetime.datetime.now(datetime.UTC)
             value = ua.DataValue(ua.Variant(float(self._turn), ua.VariantType.Double), SourceTimestamp=now, ServerTimestamp=now)
             await self.server.write_attribute_value(self._nodes[name].nodeid, value)
             self.made[name].append((round(now.timestamp() * 1e6) * 1000, float(self._turn)))
-
-    async def stop(self) -> None:
-        await self.server.stop()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from tests.connect.contract import Collected, running, until
@@ -20,123 +21,144 @@ from ronghe.signals import quality as q
 KEEPER = "nsu=http://example.org/keeper;s="
 
 
-@contextlib.asynccontextmanager
-async def kept(**more: object) -> AsyncIterator[tuple[Keeper, Proxy]]:
-    keeper = Keeper()
-    await keeper.start(**more)  # type: ignore[arg-type]
+@dataclass
+class Link:
+    """A cable to the keeper, and nodes of this test's own on it."""
+
+    keeper: Keeper
+    proxy: Proxy
+    test: str
+
+    def name(self, short: str) -> str:
+        return f"{self.test}.{short}"
+
+    async def add(self, *shorts: str, history: bool = True) -> None:
+        for short in shorts:
+            await self.keeper.add(self.name(short), history=history)
+
+    async def put(self, *shorts: str) -> None:
+        await self.keeper.put(*map(self.name, shorts))
+
+    def made(self, short: str) -> list[tuple[int, float]]:
+        return self.keeper.made[self.name(short)]
+
+    def driver(self, *shorts: str, **options: Any) -> tuple[OpcUa, list[Item]]:
+        index = TagIndex()
+        items = [Item(id=index.id(s), address=KEEPER + self.name(s), every=0.05) for s in shorts]
+        return OpcUa(Options(url=self.proxy.url, **options), index), items
+
+
+@pytest.fixture
+async def link(keeper: Keeper, request: pytest.FixtureRequest) -> AsyncIterator[Link]:
     proxy = Proxy("127.0.0.1", keeper.port)
     await proxy.mend()
-    try:
-        yield keeper, proxy
-    finally:
-        with contextlib.suppress(AssertionError):
-            await proxy.cut()
-        await keeper.stop()
-
-
-def driver_for(url: str, names: tuple[str, ...] = ("a", "b"), **options: object) -> tuple[OpcUa, list[Item]]:
-    index = TagIndex()
-    items = [Item(id=index.id(n), address=KEEPER + n, every=0.05) for n in names]
-    return OpcUa(Options(url=url, **options), index), items  # type: ignore[arg-type]
+    yield Link(keeper, proxy, request.node.name)
+    with contextlib.suppress(AssertionError):
+        await proxy.cut()
 
 
 def samples(sink: Collected, name: str) -> list[tuple[int, float]]:
     return [(t, v) for t, v, code, _ in sink.rows(name) if code == q.GOOD]
 
 
-async def test_a_gap_is_filled_from_history_and_nothing_doubled() -> None:
-    async with kept(page=7) as (keeper, proxy):
-        driver, items = driver_for(proxy.url)
-        async with running(driver, items) as sink:
-            await until(lambda: len(samples(sink, "a")) and len(samples(sink, "b")), "first values")
-            for _ in range(3):
-                await keeper.put()
-                await asyncio.sleep(0.12)
-            for _ in range(2):  # two losses, the second soon after the first
-                seen = len(samples(sink, "a"))
-                await proxy.cut()
-                lost = sum(r[2] == q.BAD_NO_COMMUNICATION for r in sink.rows("a"))
-                await until(lambda n=lost: sum(r[2] == q.BAD_NO_COMMUNICATION for r in sink.rows("a")) > n, "told as lost")
-                for _ in range(30):
-                    await keeper.put()
-                    await asyncio.sleep(0.01)
-                await proxy.mend()
-                await until(lambda n=seen: len(samples(sink, "a")) >= n + 30, "the gap filled")
-            await keeper.put()
-            await until(lambda: all(max(samples(sink, n))[0] == keeper.made[n][-1][0] for n in ("a", "b")), "live again")
-            await until(lambda: driver.health.backfilled >= 100, "all of it")
-        for name in ("a", "b"):
-            got = samples(sink, name)
-            assert len(got) == len({t for t, _ in got}), "a sample was handed over twice"
-            assert set(keeper.made[name]) <= set(got), "a sample is missing"
-            assert len([r for r in sink.rows(name) if r[2] == q.BAD_NO_COMMUNICATION]) == 2
-        assert driver.health.reconnects == 2
-        assert driver.health.dropped == 0
+def lost(sink: Collected, name: str) -> int:
+    return sum(r[2] == q.BAD_NO_COMMUNICATION for r in sink.rows(name))
 
 
-async def test_nodes_without_history_come_back_without() -> None:
-    async with kept(history=("a",)) as (keeper, proxy):
-        driver, items = driver_for(proxy.url)
-        async with running(driver, items) as sink:
-            await until(lambda: samples(sink, "a") and samples(sink, "b"), "first values")
-            await keeper.put()
-            await until(lambda: len(samples(sink, "b")) == 2 and len(samples(sink, "a")) == 2, "live values")
-            await proxy.cut()
-            await until(lambda: sink.rows("b")[-1][2] == q.BAD_NO_COMMUNICATION, "told as lost")
-            for _ in range(5):
-                await keeper.put()
-                await asyncio.sleep(0.01)
-            await proxy.mend()
-            await until(lambda: set(keeper.made["a"]) <= set(samples(sink, "a")), "the gap filled")
-            await until(lambda: max(samples(sink, "b"))[1] == keeper.made["b"][-1][1], "the other back")
-        assert not set(keeper.made["b"][1:5]) & set(samples(sink, "b"))
-        assert driver.health.backfilled == 4  # the fifth is the value found on return
+async def test_a_gap_is_filled_from_history_and_nothing_doubled(link: Link) -> None:
+    await link.add("a", "b")
+    driver, items = link.driver("a", "b")
+    async with running(driver, items) as sink:
+        await until(lambda: len(samples(sink, "a")) and len(samples(sink, "b")), "first values")
+        for _ in range(3):
+            await link.put("a", "b")
+            await asyncio.sleep(0.12)
+        for losses in (1, 2):  # two, the second soon after the first
+            seen = len(samples(sink, "a"))
+            await link.proxy.cut()
+            await until(lambda n=losses: lost(sink, "a") == n, "told as lost")
+            for _ in range(30):
+                await link.put("a", "b")
+                await asyncio.sleep(0.005)
+            await link.proxy.mend()
+            await until(lambda n=seen: len(samples(sink, "a")) >= n + 30, "the gap filled")
+        await link.put("a", "b")
+        await until(lambda: all(max(samples(sink, n))[0] == link.made(n)[-1][0] for n in "ab"), "live again")
+        await until(lambda: all(set(link.made(n)) <= set(samples(sink, n)) for n in "ab"), "all of it")
+    for name in "ab":
+        got = samples(sink, name)
+        assert len(got) == len({t for t, _ in got}), "a sample was handed over twice"
+        assert lost(sink, name) == 2
+    assert driver.health.backfilled >= 2 * 2 * 29
+    assert driver.health.reconnects == 2
+    assert driver.health.dropped == 0
 
 
-async def test_a_value_that_did_not_change_is_good_again_after_the_return() -> None:
+async def test_nodes_without_history_come_back_without(link: Link) -> None:
+    await link.add("a")
+    await link.add("b", history=False)
+    driver, items = link.driver("a", "b")
+    async with running(driver, items) as sink:
+        await until(lambda: samples(sink, "a") and samples(sink, "b"), "first values")
+        await link.put("a", "b")
+        await until(lambda: len(samples(sink, "b")) == 2 and len(samples(sink, "a")) == 2, "live values")
+        await link.proxy.cut()
+        await until(lambda: lost(sink, "b"), "told as lost")
+        for _ in range(5):
+            await link.put("a", "b")
+            await asyncio.sleep(0.01)
+        await link.proxy.mend()
+        await until(lambda: set(link.made("a")) <= set(samples(sink, "a")), "the gap filled")
+        await until(lambda: max(samples(sink, "b"))[1] == link.made("b")[-1][1], "the other back")
+    assert not set(link.made("b")[1:5]) & set(samples(sink, "b"))
+    assert driver.health.backfilled == 4  # the fifth is the value found on return
+
+
+async def test_a_value_that_did_not_change_is_good_again_after_the_return(link: Link) -> None:
     """Its source time lies before the loss: kept as it is, the newest sample would still say that the device is lost."""
-    async with kept() as (keeper, proxy):
-        driver, items = driver_for(proxy.url, ("a",))
-        async with running(driver, items) as sink:
-            await keeper.put("a")
-            await until(lambda: samples(sink, "a") and samples(sink, "a")[-1] == keeper.made["a"][-1], "the value")
-            await proxy.cut()
-            await until(lambda: sink.rows("a")[-1][2] == q.BAD_NO_COMMUNICATION, "told as lost")
-            await proxy.mend()
-            await until(lambda: max(sink.rows("a"))[2] == q.GOOD, "good again")
-            assert max(sink.rows("a"))[1] == keeper.made["a"][-1][1]
-            await keeper.put("a")
-            await until(lambda: max(sink.rows("a"))[:2] == keeper.made["a"][-1], "later values keep their own time")
+    await link.add("a")
+    driver, items = link.driver("a")
+    async with running(driver, items) as sink:
+        await link.put("a")
+        await until(lambda: samples(sink, "a") and samples(sink, "a")[-1] == link.made("a")[-1], "the value")
+        await link.proxy.cut()
+        await until(lambda: lost(sink, "a"), "told as lost")
+        await link.proxy.mend()
+        await until(lambda: max(sink.rows("a"))[2] == q.GOOD, "good again")
+        assert max(sink.rows("a"))[1] == link.made("a")[-1][1]
+        await link.put("a")
+        await until(lambda: max(sink.rows("a"))[:2] == link.made("a")[-1], "later values keep their own time")
 
 
-async def test_no_backfill_when_it_is_off() -> None:
-    async with kept() as (keeper, proxy):
-        driver, items = driver_for(proxy.url, ("a",), backfill=0)
-        async with running(driver, items) as sink:
-            await until(lambda: samples(sink, "a"), "a value")
-            await proxy.cut()
-            await until(lambda: sink.rows("a")[-1][2] == q.BAD_NO_COMMUNICATION, "told as lost")
-            await keeper.put("a")
-            await keeper.put("a")
-            await proxy.mend()
-            await until(lambda: max(sink.rows("a"))[:2] == keeper.made["a"][-1], "the last value")
-            await asyncio.sleep(0.5)
-        assert keeper.made["a"][0] not in samples(sink, "a")
-        assert driver.health.backfilled == 0
+async def test_no_backfill_when_it_is_off(link: Link) -> None:
+    await link.add("a")
+    driver, items = link.driver("a", backfill=0)
+    async with running(driver, items) as sink:
+        await until(lambda: samples(sink, "a"), "a value")
+        await link.proxy.cut()
+        await until(lambda: lost(sink, "a"), "told as lost")
+        await link.put("a")
+        await link.put("a")
+        await link.proxy.mend()
+        await until(lambda: max(sink.rows("a"))[:2] == link.made("a")[-1], "the last value")
+        await asyncio.sleep(0.3)
+    assert link.made("a")[0] not in samples(sink, "a")
+    assert driver.health.backfilled == 0
 
 
-async def test_a_connection_that_falls_silent_is_lost() -> None:
+async def test_a_connection_that_falls_silent_is_lost(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pulled cable ends no connection: only the missing keep-alive tells."""
-    async with kept() as (keeper, proxy):
-        driver, items = driver_for(proxy.url, ("a",), timeout=0.5)
-        async with running(driver, items) as sink:
-            await until(lambda: samples(sink, "a"), "a value")
-            proxy.silence()
-            await until(lambda: sink.rows("a")[-1][2] == q.BAD_NO_COMMUNICATION, "told as lost")
-            assert driver.health.reason is not None
-            await proxy.mend()
-            await keeper.put("a")
-            await until(lambda: max(sink.rows("a"))[:2] == keeper.made["a"][-1], "back")
+    monkeypatch.setattr(Acquisition, "keep_alive", 0.2)
+    await link.add("a")
+    driver, items = link.driver("a", timeout=2)
+    async with running(driver, items) as sink:
+        await until(lambda: samples(sink, "a"), "a value")
+        link.proxy.silence()
+        await until(lambda: lost(sink, "a"), "told as lost")
+        assert driver.health.reason is not None
+        await link.proxy.mend()
+        await link.put("a")
+        await until(lambda: max(sink.rows("a"))[:2] == link.made("a")[-1], "back")
 
 
 async def test_a_missed_notification_is_asked_for_again(press: NodeServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,32 +202,32 @@ async def test_a_full_queue_in_the_device_is_counted(press: NodeServer) -> None:
     assert all(r[2] == q.GOOD for r in sink.rows("n")), "the mark of the overflow is not part of the quality"
 
 
-async def test_two_sessions_live_by_themselves(pki: Path) -> None:
-    async with kept(names=("a", "b", "c")) as (keeper, proxy):
-        driver, items = driver_for(proxy.url, ("a", "b", "c"), sessions=2)
-        async with running(driver, items) as sink:
-            await until(lambda: driver.health.state == "up", "up")
-            await keeper.put()
-            await until(lambda: all(samples(sink, n) and max(samples(sink, n)) == keeper.made[n][-1] for n in "abc"), "all three")
-            await proxy.cut()
-            await until(lambda: all(sink.rows(n)[-1][2] == q.BAD_NO_COMMUNICATION for n in "abc"), "all lost")
-            await proxy.mend()
-            await keeper.put()
-            await until(lambda: driver.health.state == "up" and all(max(samples(sink, n)) == keeper.made[n][-1] for n in "abc"), "all back")
-        assert driver.health.reconnects == 1
+async def test_two_sessions_live_by_themselves(link: Link) -> None:
+    await link.add("a", "b", "c")
+    driver, items = link.driver("a", "b", "c", sessions=2)
+    async with running(driver, items) as sink:
+        await until(lambda: driver.health.state == "up", "up")
+        await link.put("a", "b", "c")
+        await until(lambda: all(samples(sink, n) and max(samples(sink, n)) == link.made(n)[-1] for n in "abc"), "all three")
+        await link.proxy.cut()
+        await until(lambda: all(lost(sink, n) for n in "abc"), "all lost")
+        await link.proxy.mend()
+        await link.put("a", "b", "c")
+        await until(lambda: driver.health.state == "up" and all(max(samples(sink, n)) == link.made(n)[-1] for n in "abc"), "all back")
+    assert driver.health.reconnects == 1
 
 
-async def test_an_address_that_appears_later_is_acquired_then(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_address_that_appears_later_is_acquired_then(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Acquisition, "retry", 0.1)
-    async with kept(names=("a",), history=()) as (keeper, proxy):
-        driver, items = driver_for(proxy.url, ("a", "late"))
-        async with running(driver, items) as sink:
-            await until(lambda: sink.rows("late") and samples(sink, "a"), "the one, and that there is no other")
-            await asyncio.sleep(0.5)
-            assert [r[2] for r in sink.rows("late")] == [q.BAD_NODE_UNKNOWN], "told once"
-            await keeper.add("late")
-            await keeper.put("late")
-            await until(lambda: samples(sink, "late") and samples(sink, "late")[-1] == keeper.made["late"][-1], "the other")
+    await link.add("a", history=False)
+    driver, items = link.driver("a", "late")
+    async with running(driver, items) as sink:
+        await until(lambda: sink.rows("late") and samples(sink, "a"), "the one, and that there is no other")
+        await asyncio.sleep(0.5)
+        assert [r[2] for r in sink.rows("late")] == [q.BAD_NODE_UNKNOWN], "told once"
+        await link.add("late", history=False)
+        await link.put("late")
+        await until(lambda: samples(sink, "late") and samples(sink, "late")[-1] == link.made("late")[-1], "the other")
 
 
 async def test_first_values_do_not_count_as_late(press: NodeServer) -> None:

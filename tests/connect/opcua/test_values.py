@@ -125,23 +125,6 @@ async def test_what_does_not_fit_is_refused_and_not_rounded(press: NodeServer) -
         await driver.close()
 
 
-async def test_limits_of_the_server_are_kept(pki: Any) -> None:
-    """A server that takes two nodes a request: everything still comes through."""
-    server = NodeServer(
-        pki, limits=dict.fromkeys(["maxNodesPerRead", "maxNodesPerWrite", "maxNodesPerBrowse", "maxMonitoredItemsPerCall"], 2)
-    )
-    server.start()
-    try:
-        driver = make(server)
-        assert len(await driver.read(items(driver))) == len(ALL)
-        assert await driver.write([Write(address=f"{PRESS}Types.Write{n}", value=1.0) for n in ("Byte", "Int16", "Float")]) == [q.GOOD] * 3
-        assert len(await driver.browse("Press/Types")) > 10
-        async with running(driver, items(driver)) as sink:
-            await until(lambda: all(sink.rows(n) for n in ALL), "all of them")
-    finally:
-        server.stop()
-
-
 async def test_browse_tells_what_a_tag_needs(press: NodeServer) -> None:
     driver = make(press)
     try:

@@ -28,7 +28,6 @@ from ronghe.text import Text
 
 _CODES: Final = ua.StatusCodes
 _OUTSTANDING: Final = 6  # Publish requests, and one more for each subscription
-_KEEP_ALIVE: Final = 2.0  # s without data after which the server says that it lives
 _SILENT: Final = 3  # missed keep-alives after which the connection counts as lost
 _LIFETIME: Final = 60.0  # s without a Publish request after which the server forgets the subscription
 _SLOWEST: Final = 1.0  # s, publishing interval of slow items
@@ -52,6 +51,8 @@ class Acquisition:
 
     retry: ClassVar[float] = 60.0
     """s between attempts to acquire what the server refused."""
+    keep_alive: ClassVar[float] = 2.0
+    """s without data after which the server is asked to say that it lives."""
 
     def __init__(
         self, session: Session, items: Sequence[Item], deliver: Deliver, refuse: Callable[[int, int], None], lost: Callable[[int], None]
@@ -89,7 +90,7 @@ class Acquisition:
         request = ua.CreateSubscriptionRequest()
         p = request.Parameters
         p.RequestedPublishingInterval = interval * 1e3
-        p.RequestedMaxKeepAliveCount = max(1, math.ceil(_KEEP_ALIVE / interval))
+        p.RequestedMaxKeepAliveCount = max(1, math.ceil(self.keep_alive / interval))
         p.RequestedLifetimeCount = max(3 * p.RequestedMaxKeepAliveCount, math.ceil(_LIFETIME / interval))
         p.MaxNotificationsPerPublish = 0
         p.PublishingEnabled = True
@@ -213,7 +214,7 @@ class Acquisition:
     async def _watch(self) -> None:
         """Raises when neither data nor keep-alive arrived for too long: a cable pulled closes no connection."""
         loop = asyncio.get_running_loop()
-        slowest = max((s.interval * s.keep_alives for s in self._subscriptions.values()), default=_KEEP_ALIVE)
+        slowest = max((s.interval * s.keep_alives for s in self._subscriptions.values()), default=self.keep_alive)
         limit = _SILENT * slowest
         while (silent := loop.time() - self._heard) < limit:  # noqa: ASYNC110  # it waits for silence, not for an event
             await asyncio.sleep(limit - silent)
