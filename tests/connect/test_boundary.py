@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ronghe.connect import Item
@@ -24,6 +24,7 @@ DICTIONARY = [
     Property(property="pressure", unit="bar", low=0.0, high=16.0),
     Property(property="temperature", unit="Cel", low=-40.0),
     Property(property="level", unit="%", type="int", low=0, high=100),
+    Property(property="narrow", unit="bar", high=0.9),
     Property(property="plain"),
     Property(property="running", type="bool"),
     Property(property="remark", type="text"),
@@ -36,6 +37,7 @@ TAGS = [
     Tag(tag="a/plain", property="plain", connection="plc", address="5"),
     Tag(tag="a/running", property="running", connection="plc", address="6"),
     Tag(tag="a/remark", property="remark", connection="plc", address="7"),
+    Tag(tag="a/narrow", property="narrow", connection="other", address="8", unit="kPa", offset=20.0),
     Tag(tag="a/computed", property="plain"),
 ]
 
@@ -72,6 +74,13 @@ def test_values_beyond_the_range_are_uncertain_and_kept(boundary: Boundary, inde
     out = boundary.inward(Batch.of(index, tags, NOW, [1600.0, 1600.1, -0.1, 9e9, -500.0, 1e300], codes), NOW)
     assert out.quality.tolist() == [q.GOOD, q.UNCERTAIN_RANGE, q.UNCERTAIN_RANGE, q.BAD_SENSOR_FAILURE, q.UNCERTAIN_RANGE, q.GOOD]
     assert out.value[1] == pytest.approx(16.001)
+
+
+def test_the_offset_is_in_the_unit_of_the_tag_and_rounding_exceeds_no_range(boundary: Boundary, index: TagIndex) -> None:
+    out = boundary.inward(Batch.of(index, ["a/narrow", "a/narrow"], NOW, [70.0, 70.001]), NOW)
+    assert out.value[0] > 0.9  # by one unit in the last place
+    assert out.value[0] == pytest.approx(0.9)
+    assert out.quality.tolist() == [q.GOOD, q.UNCERTAIN_RANGE]
 
 
 def test_nan_and_bad_quality_pass(boundary: Boundary, index: TagIndex) -> None:
@@ -113,6 +122,8 @@ def test_a_wrong_clock_is_not_believed(boundary: Boundary, index: TagIndex) -> N
 
 @settings(deadline=None)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=8))
+@example([-(2**63)])
+@example([2**63 - 1, -(2**63), 0])
 def test_no_time_gets_past_the_boundary_that_is_not_of_our_days(times: list[int]) -> None:
     index = TagIndex()
     boundary = make(index)

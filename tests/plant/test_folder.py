@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ronghe.plant
-from ronghe.errors import PlantError
+from ronghe.errors import PlantError, RongheError
 from ronghe.plant.folder import examine
+from ronghe.plant.model import GuardSpec, Plant
 
 T, D, P = "tags.csv", "dictionary.csv", "plant.toml"
 
@@ -269,6 +270,20 @@ def test_spreadsheets_of_all_kinds_are_read(folder: Any) -> None:
         plant, problems = folder.examine()
         assert plant == expected, problems
         assert [p.file for p in problems] == ([D] if encoding == "gb18030" else [])
+
+
+def test_lines_are_counted_through_cells_of_several_lines(folder: Any) -> None:
+    folder.change(D, "Pressure,压力", '"Pressure\nof the water","压\n力"').change(D, "bool,,", "bol,,")
+    assert [(p.file, p.line) for p in folder.problems()] == [(D, 6)]
+
+
+def test_what_a_guards_condition_lacks_is_told_once(folder: Any) -> None:
+    def check_guard(guard: GuardSpec, plant: Plant) -> list[tuple[str, RongheError]]:
+        return [("envelope", RongheError("the same in other words")), ("watch", RongheError("unknown tag"))]
+
+    folder.change(P, 'envelope = "600..1450 1/min"', 'envelope = "600..1450 bar"')
+    _, problems = examine(folder.path, **folder.find, check_guard=check_guard)
+    assert [p.line for p in problems] == [23, 26]
 
 
 def test_what_is_no_text_is_said(folder: Any) -> None:

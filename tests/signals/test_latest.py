@@ -94,3 +94,12 @@ def test_a_lost_device_is_shown_although_its_clock_is_ahead_of_ours() -> None:
     latest.update(Batch.of(index, ["a"], T + 30 * SECOND, 1.0), T)
     latest.update(Batch.of(index, ["a"], T + 5 * SECOND, math.nan, q.BAD_NO_COMMUNICATION), T + 5 * SECOND)
     assert latest.get("a", T + 5 * SECOND)[1] == q.BAD_NO_COMMUNICATION
+
+
+def test_of_samples_at_one_time_the_last_written_holds() -> None:
+    index = TagIndex(["a"])
+    latest = Latest(index)
+    latest.update(Batch.of(index, ["a"] * 100, T, np.arange(100.0)), T)
+    assert latest.get("a", T)[0] == 99.0
+    latest.update(Batch.of(index, ["a"], T, 5.0), T + SECOND)
+    assert latest.get("a", T)[0] == 5.0

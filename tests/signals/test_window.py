@@ -103,7 +103,7 @@ instants = st.integers(0, 60_000).map(lambda ms: START + ms * 1_000_000)
 coarse = st.integers(0, 60).map(lambda s: START + s * SECOND)  # on grid lines, so that ties happen
 samples = st.tuples(
     st.sampled_from([*TAGS, OTHER]),
-    instants | coarse,
+    instants | coarse | coarse.map(lambda t: t - 1),
     st.floats(-1e6, 1e6) | st.just(math.nan),
     st.sampled_from([q.GOOD, q.GOOD, q.GOOD, q.UNCERTAIN, q.BAD_NO_COMMUNICATION]),
 )
@@ -234,3 +234,10 @@ def test_a_held_value_has_no_greatest_age_until_its_source_says_that_it_is_lost(
 def test_a_grid_that_could_never_be_filled_is_refused(tags: list[str], every: int) -> None:
     with pytest.raises(RongheError, match="each tag once"):
         Grid(TagIndex(), tags, every)
+
+
+def test_of_many_samples_at_one_time_the_last_written_holds() -> None:
+    index = TagIndex(["a"])
+    out = Grid(index, ["a"], SECOND).push(Batch.of(index, ["a"] * 100, START, np.arange(100.0)))
+    assert out is not None
+    assert out.value.tolist() == [[99.0]]

@@ -49,7 +49,7 @@ class Latest:
             self._grow()
         order = np.argsort(batch.time, kind="stable")
         tag = batch.tag[order]
-        newer = np.minimum(batch.time[order], now) >= self._order[tag]
+        newer = batch.time[order] >= self._order[tag]
         rows, tag = order[newer], tag[newer]
         # In time order NumPy's last assignment wins, so that duplicates of a tag within a batch resolve to its newest sample.
         self.time[tag] = batch.time[rows]
