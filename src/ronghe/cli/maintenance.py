@@ -49,9 +49,15 @@ def detect() -> None:
 @click.option("--rows", type=click.IntRange(min=1), help=_t("learn from the first rows only", "仅用前若干行训练"))
 @click.option("--exclude", multiple=True, default=NOT_MEASURED, help=_t("column to leave out", "排除的列"))
 @click.option("--window", type=click.IntRange(min=0), default=0, help=_t("rows in a window; 0: chosen", "窗口行数；0 为自动"))
-@click.option("--false-alarm", type=click.FloatRange(0, 0.5, min_open=True), default=FALSE_ALARM, show_default=True)
+@click.option(
+    "--false-alarm",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    default=FALSE_ALARM,
+    show_default=True,
+    help=_t("chance that a window of normal operation is over the limit", "正常运行的一个窗口超限的概率"),
+)
 @click.option("--name", default="", help=_t("name of the model", "模型名称"))
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help=_t("for programs", "供程序读取"))
 def fit(
     source: Path, output: Path, rows: int | None, exclude: tuple[str, ...], window: int, false_alarm: float, name: str, as_json: bool
 ) -> None:
@@ -81,7 +87,7 @@ def fit(
 @click.option("--label", default="anomaly", show_default=True, help=_t("column that says what is true", "标签列"))
 @click.option("--exclude", multiple=True, default=NOT_MEASURED, help=_t("column that is not a measurement", "非测量列"))
 @click.option("--first", type=click.IntRange(min=1), default=FIRST, show_default=True, help=_t("rows to learn from", "用于学习的行数"))
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help=_t("for programs", "供程序读取"))
 def evaluate(folder: Path, label: str, exclude: tuple[str, ...], first: int, as_json: bool) -> None:
     """Evaluates."""
     report = evaluate_files(folder, label=label, exclude=exclude, first=first)
@@ -92,7 +98,7 @@ def evaluate(folder: Path, label: str, exclude: tuple[str, ...], first: int, as_
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--model", required=True, type=click.Path(path_type=Path), help=_t("model package", "模型包"))
 @click.option("--hold", default="5s", show_default=True, help=_t("a condition must persist this long", "状态须持续的时间"))
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help=_t("for programs", "供程序读取"))
 def run(source: Path, model: Path, hold: str, as_json: bool) -> None:
     """Runs the app itself over files."""
     package = load(model)

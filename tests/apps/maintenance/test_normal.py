@@ -143,3 +143,20 @@ def test_units_do_not_matter(k: int, n: int, seed: int, factor: float, offset: f
     for row in rows[:40]:
         x, y = a.step(row), b.step(row * factor + offset)
         assert (x != x and y != y) or x == pytest.approx(y, rel=1e-2, abs=1e-2)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 4).flatmap(lambda k: st.lists(st.lists(st.floats(), min_size=k, max_size=k), min_size=1, max_size=60)),
+    st.integers(1, 12),
+)
+def test_any_rows_are_learned_or_refused(few: list[list[float]], window: int) -> None:
+    rows = np.array(few * 3)
+    try:
+        normal = learn(rows, window=window)
+    except AppError:
+        return
+    scorer = Scorer(normal.to_accuracy(np.full(rows.shape[1], 0.1)))
+    for row in rows:
+        score = scorer.step(row)
+        assert score != score or 0 <= score < np.inf

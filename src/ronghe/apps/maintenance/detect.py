@@ -82,7 +82,8 @@ class Detect(App):
 
     def wants(self) -> Wants:
         """Its measured tags, the set-points it may advise on, and the tag that says whether the equipment runs."""
-        return Wants(tags=self._tags, every=self._every / 1e9)
+        slowest = max(self.plant.tags[t].every for t in self._tags)
+        return Wants(tags=self._tags, every=self._every / 1e9, max_age=3 * max(slowest, self._every / 1e9))
 
     def step(self, window: Window) -> Result:
         """New rows in, findings and advice out."""

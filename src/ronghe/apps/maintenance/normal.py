@@ -34,6 +34,7 @@ SHRINK: Final = 0.6  # correlations are shrunk this far to none: few independent
 WIDEST: Final = 10.0  # most that the tolerance of a property is widened for having been seen too short
 COMPONENTS: Final = 64  # most principal components kept: 10,000 properties stay cheap
 _FEWEST: Final = 5  # windows to learn from
+_HUGE: Final = 1e150  # no measurement; its square would not be a number
 _ENOUGH: Final = 4000  # window means that go into the covariance
 
 
@@ -130,7 +131,7 @@ def learn(rows: Floats, *, window: int = 0, false_alarm: float = FALSE_ALARM) ->
 
 def _standard(rows: Floats) -> tuple[Floats, Floats, Floats]:
     """(rows without holes, their center, their spread: 0 for a column that never moves or is mostly empty)."""
-    finite = np.isfinite(rows)
+    finite = np.abs(rows) < _HUGE  # false for NaN
     seen = finite.mean(0) >= 0.5
     filled = np.where(finite, rows, np.nan)
     filled[:, ~seen] = 0.0
