@@ -12,13 +12,17 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -404,7 +408,110 @@ class ChDb:
         self.db.close()
 
 
-STORES: dict[str, type[Store]] = {"ronghe": Ronghe, "duckdb": DuckDb, "sqlite": Sqlite, "postgres": Postgres, "chdb": ChDb}
+class InfluxDb:
+    """InfluxDB 1.x on ports of its own, started for the run from the `influxd` that is installed."""
+
+    durability = "one write request per batch, acknowledged after fsync of its write-ahead log (the default)"
+    layout = "one measurement, the tag as series, line protocol; TSM files, tsi1 index"
+
+    def __init__(self, folder: Path, size: Size) -> None:
+        self.size, self.folder = size, folder
+        self.port, other = _free_ports(2)
+        config = folder / "influxdb.conf"
+        config.write_text(
+            f'reporting-disabled = true\nbind-address = "127.0.0.1:{other}"\n[meta]\ndir = "{folder}/meta"\n'
+            f'[data]\ndir = "{folder}/data"\nwal-dir = "{folder}/wal"\nindex-version = "tsi1"\nquery-log-enabled = false\n'
+            'cache-snapshot-write-cold-duration = "1s"\ncompact-full-write-cold-duration = "1s"\n'
+            f'[http]\nbind-address = "127.0.0.1:{self.port}"\nlog-enabled = false\n[monitor]\nstore-enabled = false\n'
+        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.server = subprocess.Popen(["influxd", "run", "-config", str(config)], cwd=folder, **quiet)  # type: ignore[call-overload]
+        until = monotonic() + 20
+        while True:
+            try:
+                self._query("CREATE DATABASE bench", "POST")
+                break
+            except OSError:
+                if monotonic() > until:
+                    self.close()
+                    raise
+                sleep(0.05)
+        self.heads = [f"samples,id={t} value=" for t in range(size.tags)]
+
+    def _call(self, path: str, data: bytes | None, method: str, **fields: str) -> bytes:
+        request = Request(f"http://127.0.0.1:{self.port}{path}?{urlencode(fields)}", data, method=method)
+        with urlopen(request, timeout=60) as response:  # noqa: S310
+            return bytes(response.read())
+
+    def append(self, time: int, value: NDArray[np.float64], quality: NDArray[np.uint32]) -> None:
+        rows = zip(self.heads, value.tolist(), quality.tolist(), strict=True)
+        lines = "\n".join(f"{head}{v},quality={c}i {time}" for head, v, c in rows)
+        self._call("/write", lines.encode(), "POST", db="bench", precision="ns")
+
+    def seal(self) -> None:
+        pass  # it writes its cache to TSM files when nothing has been written for a while
+
+    def compact(self) -> None:
+        until = monotonic() + 20
+        while folder_bytes(self.folder / "wal") > 1000 and monotonic() < until:
+            sleep(0.05)
+
+    def reopen(self) -> None:
+        pass
+
+    def bytes(self) -> int:
+        return folder_bytes(self.folder / "data") + folder_bytes(self.folder / "wal")
+
+    def _query(self, text: str, method: str = "GET") -> list[Any]:
+        answer = msgspec.json.decode(self._call("/query", None, method, db="bench", epoch="ns", q=text))
+        series: list[Any] = answer["results"][0].get("series", [])
+        return series
+
+    def last_all(self) -> float:
+        return float(sum(s["values"][0][1] for s in self._query("SELECT last(value) FROM samples GROUP BY id")))
+
+    def raw(self, tag: int) -> float:
+        (series,) = self._query(f"SELECT value, quality FROM samples WHERE id = '{tag}'")
+        return float(sum(r[1] for r in series["values"]))
+
+    def aggregate(self, tags: list[int]) -> float:
+        some = " OR ".join(f"id = '{t}'" for t in tags)
+        span = f"time >= {START} AND time < {self.size.end}"
+        found = self._query(
+            f"SELECT mean(value) FROM samples WHERE ({some}) AND quality < 1073741824 AND {span} GROUP BY time(1m), id fill(none)"
+        )
+        return float(sum(r[1] for s in found for r in s["values"]))
+
+    def asof(self, tags: list[int]) -> float:
+        grid, total = times_of(self.size), 0.0
+        some = " OR ".join(f"id = '{t}'" for t in tags)
+        for series in self._query(f"SELECT value, quality FROM samples WHERE {some} GROUP BY id"):
+            times, values, codes = (np.array(c) for c in zip(*series["values"], strict=True))
+            at = times.searchsorted(grid, "right") - 1
+            total += float(np.nansum(np.where(codes[at] < 0x40000000, values[at], np.nan)))
+        return total
+
+    def close(self) -> None:
+        self.server.terminate()
+        self.server.wait(20)
+
+
+def _free_ports(n: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+STORES: dict[str, type[Store]] = {
+    "ronghe": Ronghe,
+    "duckdb": DuckDb,
+    "sqlite": Sqlite,
+    "postgres": Postgres,
+    "chdb": ChDb,
+    "influxdb": InfluxDb,
+}
 
 
 def main(name: str, folder: Path, size: Size) -> None:
