@@ -241,6 +241,9 @@ class World(RuleBasedStateMachine):
 
         self.do(submit())
 
+    def advice_near_what_is_in_force_comes(self, steps: list[float], life: int) -> None:
+        self.advice_comes([self.force + step for step in steps], life)
+
     # Most of what is random is refused for many reasons at once. So these begin with a plant in order and spoil it in a few ways.
 
     def put_in_order(self, seconds: int) -> None:
@@ -378,6 +381,10 @@ class Chaos(World):
     r_hear_heat = rule(value=st.sampled_from([50.0, 57.0, 60.0, 70.0]), code=QUALITIES)(World.hear_heat)
     r_time_passes = rule(seconds=st.sampled_from([0, 1, 2, 4, 6, 9, 11, 31, 59, 61, 400]))(World.time_passes)
     r_advice_comes = rule(values=st.lists(SPEEDS, min_size=1, max_size=3), life=st.sampled_from([1, 20, 600]))(World.advice_comes)
+    r_advice_near = rule(
+        steps=st.lists(st.sampled_from([20.0, -20.0, 40.0, -40.0, 60.0, -60.0, 100.0]), min_size=1, max_size=3),
+        life=st.sampled_from([600, 600, 20]),
+    )(World.advice_near_what_is_in_force_comes)
     r_the_same_advice_comes_again = precondition(lambda self: self.advice)(
         rule(pick=st.randoms(use_true_random=False))(World.the_same_advice_comes_again)
     )
