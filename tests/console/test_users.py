@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
 from ronghe.console.roles import ROLES, Role
 from ronghe.console.users import HOUR, LINK_LIFE, SESSION_IDLE, SESSION_LIFE, Users, UsersError
@@ -33,7 +34,7 @@ def clock() -> Clock:
 @pytest.fixture
 def users(tmp_path: Path, clock: Clock) -> Iterator[Users]:
     """Nobody yet."""
-    users = Users(tmp_path / ".ronghe" / "users.sqlite", clock)
+    users = Users(tmp_path / ".ronghe" / "users.sqlite", clock, PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
     yield users
     users.close()
 

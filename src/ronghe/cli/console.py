@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,14 +25,19 @@ def user() -> None:
     """The group; its help text is above, in the language of the process."""
 
 
-def _open(plant: Path) -> Users:
+@contextmanager
+def _open(plant: Path) -> Iterator[Users]:
     if not (plant / "plant.toml").exists():
         raise UsersError(
             Text("this is not a plant folder: it has no plant.toml", "此处不是工厂文件夹：没有 plant.toml"),
             where=str(plant),
             todo=Text("make one with `ronghe new`", "可用 `ronghe new` 新建"),
         )
-    return Users(plant / ".ronghe" / "users.sqlite", time.time_ns)
+    users = Users(plant / ".ronghe" / "users.sqlite", time.time_ns)
+    try:
+        yield users
+    finally:
+        users.close()
 
 
 def _tell_link(users: Users, name: str) -> None:
@@ -52,16 +59,17 @@ def _tell_link(users: Users, name: str) -> None:
 @_ROLE
 def add(plant: Path, name: str, role: str) -> None:
     """A new person."""
-    users = _open(plant)
-    users.add(name, Role[role.upper()])
-    _tell_link(users, name)
+    with _open(plant) as users:
+        users.add(name, Role[role.upper()])
+        _tell_link(users, name)
 
 
 @user.command("list", help=str(Text("List the people and their roles.", "列出用户及其角色。")))
 @_PLANT
 def list_(plant: Path) -> None:
     """Everybody: name, role, when last seen."""
-    everybody = _open(plant).everyone()
+    with _open(plant) as users:
+        everybody = users.everyone()
     if not everybody:
         click.echo(
             Text("nobody yet: `ronghe up` prints the link for the first administrator", "尚无用户：`ronghe up` 会输出首位管理员的链接")
@@ -81,7 +89,8 @@ def list_(plant: Path) -> None:
 @_ROLE
 def role(plant: Path, name: str, role: str) -> None:
     """Another role."""
-    changed = _open(plant).set_role(name, Role[role.upper()])
+    with _open(plant) as users:
+        changed = users.set_role(name, Role[role.upper()])
     click.echo(Text(f"{name} is now {changed.role.text.en}", f"{name} 的角色现为“{changed.role.text.zh}”"))
 
 
@@ -93,10 +102,11 @@ def role(plant: Path, name: str, role: str) -> None:
 @_NAME
 def password(plant: Path, name: str) -> None:
     """A password typed twice."""
-    users = _open(plant)
-    users.get(name)
-    typed = click.prompt(str(Text("new password", "新密码")), hide_input=True, confirmation_prompt=str(Text("once more", "再次输入")))
-    users.set_password(name, typed)
+    with _open(plant) as users:
+        users.get(name)
+        once_more = str(Text("once more", "再次输入"))
+        typed = click.prompt(str(Text("new password", "新密码")), hide_input=True, confirmation_prompt=once_more)
+        users.set_password(name, typed)
     click.echo(Text("done; all their sessions have ended", "已设置，其现有会话全部失效"))
 
 
@@ -113,7 +123,8 @@ def password(plant: Path, name: str) -> None:
 @click.argument("name", default="")
 def link(plant: Path, name: str) -> None:
     """A lost link, or a forgotten password."""
-    _tell_link(_open(plant), name)
+    with _open(plant) as users:
+        _tell_link(users, name)
 
 
 @user.command("remove", help=str(Text("Remove a person, their sessions and links.", "删除用户及其会话与链接。")))
@@ -121,5 +132,6 @@ def link(plant: Path, name: str) -> None:
 @_NAME
 def remove(plant: Path, name: str) -> None:
     """No longer one of us."""
-    _open(plant).remove(name)
+    with _open(plant) as users:
+        users.remove(name)
     click.echo(Text(f"{name} is removed", f"已删除 {name}"))

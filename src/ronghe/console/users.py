@@ -58,11 +58,11 @@ class Users:
     """The people of one plant. Safe between threads and between processes; every method returns within milliseconds, except those that
     take a password (argon2id, tens of milliseconds: call them in a thread)."""
 
-    def __init__(self, path: Path | str, clock: Callable[[], int]) -> None:
+    def __init__(self, path: Path | str, clock: Callable[[], int], hasher: PasswordHasher | None = None) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._hasher = PasswordHasher()  # argon2id, RFC 9106 low-memory profile
-        self._nobody = self._hasher.hash(secrets.token_hex(16))
+        self._hasher = hasher or PasswordHasher()  # argon2id, RFC 9106 low-memory profile
+        self._nobody = ""  # the hash that an unknown name's password is held against, made when first needed
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         new = not Path(path).exists()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
@@ -194,6 +194,8 @@ class Users:
     def sign_in(self, name: str, password: str) -> str | None:
         """A session token, or None when name and password do not fit. Takes as long for an unknown name as for a wrong password."""
         rows = self._run("SELECT hash FROM user WHERE name = ? AND hash <> ''", name)
+        if not self._nobody:
+            self._nobody = self._hasher.hash(secrets.token_hex(16))
         try:
             self._hasher.verify(rows[0][0] if rows else self._nobody, password)
         except (VerificationError, InvalidHashError):
