@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ronghe.connect.file.cells import codes, numbers, texts
+from ronghe.connect.file.cells import codes, is_classic, numbers, texts
 from ronghe.signals import quality as q
 
 
@@ -72,7 +72,7 @@ def test_typed_columns() -> None:
     ],
 )
 def test_quality_codes(column: pa.Array, wanted: list[int]) -> None:
-    assert codes(column).tolist() == wanted
+    assert codes(column, classic=is_classic(column)).tolist() == wanted
 
 
 @settings(deadline=None, max_examples=200)
@@ -92,4 +92,4 @@ def test_any_text_is_a_number_or_not(cells: list[str], comma: bool) -> None:
     value, code, there = numbers(column, decimal_comma=comma)
     assert len(value) == len(code) == len(there) == len(cells)
     assert not (np.isnan(value) & (code == q.GOOD) & there).any()
-    assert len(codes(column)) == len(cells)
+    assert len(codes(column, classic=is_classic(column))) == len(cells)

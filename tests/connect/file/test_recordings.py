@@ -145,6 +145,14 @@ async def test_a_long_table(tmp_path: Path) -> None:
     assert [f.address for f in await driver(path).browse("o")] == ["other"]
 
 
+async def test_a_bad_stretch_of_classic_qualities_stays_bad(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    rows = [f"p,{1704067200 + i},{i},{192 if i < 10 else 0}" for i in range(20_000)]  # the second block knows 0 only
+    path.write_text("\n".join(["tag,time,value,quality", *rows]))
+    batch = await replay(driver(path), "p")
+    assert batch.quality.tolist() == [q.GOOD] * 10 + [q.BAD] * 19_990
+
+
 async def test_parquet_with_typed_columns(tmp_path: Path) -> None:
     time = pa.array(np.datetime64("2024-01-01T00:00:00", "us") + np.arange(3) * 1_000_000)
     table = pa.table({"ts": time, "Reactive.Power": pa.array([1, 2, None], pa.int32()), "on": [True, False, True], "who": ["a", None, "b"]})

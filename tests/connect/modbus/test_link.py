@@ -383,3 +383,18 @@ async def test_one_request_at_a_time_whoever_asks() -> None:
             await until(lambda: sink.good("2/holding:5") > 5 and driver.health.dropped > 20, "samples, and ticks left out")
     assert overlapping == 0
     assert driver.health.state == "stopped"
+
+
+@pytest.mark.parametrize("every", [0.05, 0.001])
+async def test_a_long_poll_and_a_short_interval_do_not_hold_each_other_up(every: float) -> None:
+    device = Device(lambda r: [])
+    device.answer = lambda r: device.later(0.01, right(r))
+    async with device.serving(timeout=5.0, gap=0) as driver:
+        long = [Item(id=driver.index.id(a), address=a, every=60.0) for a in (f"holding:{2 * i}" for i in range(100))]
+        short = Item(id=driver.index.id("input:1"), address="input:1", every=every)
+        async with running(driver, [*long, short]) as sink:
+            await until(lambda: sink.good("holding:198"), "the end of the long poll")
+    functions = [r[7] for r in device.requests]
+    assert functions.count(3) == 100
+    within = functions[functions.index(3) : len(functions) - functions[::-1].index(3)]
+    assert within.count(4) >= 10

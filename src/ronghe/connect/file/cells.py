@@ -53,14 +53,19 @@ def numbers(column: pa.Array, *, decimal_comma: bool) -> tuple[NDArray[np.float6
         return _written(words, decimal_comma)
 
 
-def codes(column: pa.Array) -> NDArray[np.uint32]:
-    """A column of qualities as OPC UA StatusCodes: numbers of OPC UA; those of OPC Classic (192 is good; OPC DA 3.00, 6.8) where all are at
-    most 255 and one is 192 or above; words. What is not understood is Uncertain."""
+def is_classic(column: pa.Array) -> bool:
+    """Whether a column of qualities speaks OPC Classic (192 is good, 0 bad; OPC DA 3.00, 6.8): OPC UA has no codes from 1 to 255."""
+    value, _, _ = numbers(column, decimal_comma=False)
+    return bool(((value >= 1) & (value <= 255)).any())
+
+
+def codes(column: pa.Array, *, classic: bool) -> NDArray[np.uint32]:
+    """A column of qualities as OPC UA StatusCodes: numbers of OPC UA or of OPC Classic, or words. What is not understood is Uncertain."""
     value, code, _ = numbers(column, decimal_comma=False)
-    whole = np.where(np.isfinite(value) & (value >= 0) & (value < 2**32), value, 0).astype(np.int64)
     if not (code == q.GOOD).all():
         return _quality_words(texts(column))
-    if whole.max(initial=0) <= 255 and whole.max(initial=0) >= 192:
+    whole = np.where(np.isfinite(value) & (value >= 0) & (value < 2**32), value, 0).astype(np.int64)
+    if classic:
         return np.select([whole >= 192, whole >= 64], [np.uint32(q.GOOD), np.uint32(q.UNCERTAIN)], np.uint32(q.BAD)).astype(np.uint32)
     return whole.astype(np.uint32)
 

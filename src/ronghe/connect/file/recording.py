@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ronghe.connect.file import sheet as sheets
-from ronghe.connect.file.cells import codes, numbers, texts
+from ronghe.connect.file.cells import codes, is_classic, numbers, texts
 from ronghe.connect.file.options import Options
 from ronghe.connect.file.sheet import Sheet, Skipped
 from ronghe.connect.file.times import Clock, from_column, guess_first
@@ -140,6 +140,7 @@ class Layout:
     tag: str = ""
     value: str = ""
     quality: str = ""
+    classic: bool = False  # whether qualities are those of OPC Classic
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,7 @@ class Recording:
             )
             text = pc.if_else(pa.array(is_text), words, pa.scalar(None, pa.string()))
         if at.quality:
-            own = codes(_whole(table.column(at.quality)))
+            own = codes(_whole(table.column(at.quality)), classic=at.classic)
             code = np.where(own != q.GOOD, own, code)
             there = there | (own != q.GOOD)
         keep = np.flatnonzero((tag >= 0) & there)
@@ -287,7 +288,10 @@ def _layout(source: Source, head: pa.Table, options: Options) -> Layout:
             where=str(source.path),
             todo=Text('rename them, or set layout = "wide"', '请改列名，或设置 layout = "wide"'),
         )
-    return Layout(time, clock, of_day, tag, value, named(_QUALITY)) if long else Layout(time, clock, of_day)
+    if not long:
+        return Layout(time, clock, of_day)
+    quality = named(_QUALITY)
+    return Layout(time, clock, of_day, tag, value, quality, bool(quality) and is_classic(_whole(head.column(quality))))
 
 
 def _likely(source: Source, named: str, head: pa.Table) -> list[str]:

@@ -55,11 +55,11 @@ class Poller:
         self._index, self._health, self._sink, self._clock = index, health, sink, clock
         self._was_up = False
         self._lag = LagMeter(health)
+        self._schedule = Schedule([], 0.0)
 
     async def run(self) -> None:
         """Until cancelled."""
-        loop = asyncio.get_running_loop()
-        schedule = Schedule([g.every for g in self._groups], loop.time())
+        self._schedule = Schedule([g.every for g in self._groups], asyncio.get_running_loop().time())
         pause = _FIRST_PAUSE
         self._state("connecting")
         while True:
@@ -67,7 +67,7 @@ class Poller:
                 await self._link.open()
                 for unit in self._units.values():
                     unit.reconnected()
-                await self._poll(schedule)
+                await self._poll()
             except ConnectError as e:
                 if self._health.state == "up":
                     pause = _FIRST_PAUSE
@@ -78,20 +78,30 @@ class Poller:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LAST_PAUSE)
 
-    async def _poll(self, schedule: Schedule) -> None:
+    async def _poll(self) -> None:
         """Serves ticks until the connection is lost, or no unit answers. Raises ConnectError."""
         loop = asyncio.get_running_loop()
         while True:
             if not self._groups:
                 await asyncio.sleep(_LAST_PAUSE)
                 continue
-            due, i = schedule.due()
+            due, i = self._schedule.due()
             await asyncio.sleep(max(0.0, due - loop.time()))
-            await self._tick(self._groups[i])
-            self._health.dropped += schedule.done(loop.time()) * len(self._groups[i].ids)
+            await self._serve(i)
 
-    async def _tick(self, group: Group) -> None:
-        unit, loop = group.unit, asyncio.get_running_loop()
+    async def _serve(self, i: int) -> None:
+        """One tick of one group."""
+        self._schedule.begin(i)
+        try:
+            await self._tick(i)
+        finally:
+            now = asyncio.get_running_loop().time()
+            self._health.dropped += self._schedule.done(i, now) * len(self._groups[i].ids)
+
+    async def _tick(self, i: int) -> None:
+        """Reads the blocks of one group; before each, one group with a shorter interval that is due: neither holds up the other."""
+        group, loop = self._groups[i], asyncio.get_running_loop()
+        unit = group.unit
         if unit.state == "dead" and loop.time() < unit.retry_at:
             self._health.dropped += len(group.ids)
             return
@@ -99,6 +109,8 @@ class Poller:
         flushed = loop.time()
         try:
             for block in group.blocks():
+                if (other := self._schedule.urgent(loop.time(), i)) is not None:
+                    await self._serve(other)
                 await unit.fetch(block, group.into)
                 if unit.state == "alive" and (group.lost or self._health.state != "up"):
                     self._answered(group)

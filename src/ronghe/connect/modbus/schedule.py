@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+import math
 from collections.abc import Sequence
 
 
@@ -14,20 +14,28 @@ class Schedule:
     def __init__(self, every: Sequence[float], start: float) -> None:
         self._every, self._start = list(every), start
         self._tick = [0] * len(self._every)
-        self._heap = [(start, i) for i in range(len(self._every))]
+        self._due = [start] * len(self._every)  # infinite while a tick is being served
         self.skipped = [0] * len(self._every)
 
     def due(self) -> tuple[float, int]:
-        """(time, group) of the next tick; of several at one time the lowest group."""
-        return self._heap[0]
+        """(time, group) of the next tick; of several at one time the first group."""
+        at = min(self._due)
+        return at, self._due.index(at)
 
-    def done(self, now: float) -> int:
-        """Says that the tick given by `due` was served at `now`; gives how many ticks of its group were skipped on the way."""
-        _, i = self._heap[0]
-        every = self._every[i]
-        following = max(self._tick[i] + 1, int((now - self._start) / every))
+    def urgent(self, now: float, than: int) -> int | None:
+        """A group with a shorter interval than group `than` that is due by `now`, or None."""
+        waiting = [(at, i) for i, at in enumerate(self._due) if at <= now and self._every[i] < self._every[than]]
+        return min(waiting)[1] if waiting else None
+
+    def begin(self, i: int) -> None:
+        """Group i is being served, and not due until `done`."""
+        self._due[i] = math.inf
+
+    def done(self, i: int, now: float) -> int:
+        """The tick of group i was served at `now`; gives how many of its ticks were skipped on the way."""
+        following = max(self._tick[i] + 1, int((now - self._start) / self._every[i]))
         missed = following - self._tick[i] - 1
         self._tick[i] = following
         self.skipped[i] += missed
-        heapq.heapreplace(self._heap, (self._start + following * every, i))
+        self._due[i] = self._start + following * self._every[i]
         return missed
