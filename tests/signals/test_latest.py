@@ -99,7 +99,8 @@ def test_a_lost_device_is_shown_although_its_clock_is_ahead_of_ours() -> None:
 def test_of_samples_at_one_time_the_last_written_holds() -> None:
     index = TagIndex(["a"])
     latest = Latest(index)
-    latest.update(Batch.of(index, ["a"] * 100, T, np.arange(100.0)), T)
-    assert latest.get("a", T)[0] == 99.0
-    latest.update(Batch.of(index, ["a"], T, 5.0), T + SECOND)
+    times = T + np.random.default_rng(1).integers(0, 3, 1000)
+    latest.update(Batch.of(index, ["a"] * 1000, times, np.arange(1000.0)), T + 2)
+    assert latest.get("a", T)[0] == float(np.flatnonzero(times == T + 2)[-1])
+    latest.update(Batch.of(index, ["a"], T + 2, 5.0), T + SECOND)
     assert latest.get("a", T)[0] == 5.0

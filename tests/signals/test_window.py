@@ -238,6 +238,7 @@ def test_a_grid_that_could_never_be_filled_is_refused(tags: list[str], every: in
 
 def test_of_many_samples_at_one_time_the_last_written_holds() -> None:
     index = TagIndex(["a"])
-    out = Grid(index, ["a"], SECOND).push(Batch.of(index, ["a"] * 100, START, np.arange(100.0)))
+    times = START + SECOND * np.random.default_rng(1).integers(0, 3, 1000)
+    out = Grid(index, ["a"], SECOND).push(Batch.of(index, ["a"] * 1000, times, np.arange(1000.0)))
     assert out is not None
-    assert out.value.tolist() == [[99.0]]
+    assert out.value[:, 0].tolist() == [float(np.flatnonzero(times == t)[-1]) for t in out.time]
