@@ -199,7 +199,8 @@ class Node:
             return q.BAD_NO_COMMUNICATION
         request = Write(address=spec.address, value=self.boundary.outward(tag, value), type=self.plant.property_of(tag).type)
         try:
-            codes = await asyncio.wait_for(driver.write([request]), 10.0)
+            async with asyncio.timeout(10.0):  # not wait_for: its task would start after the moment for which the guard checked
+                codes = await driver.write([request])
         except ConnectError:
             return q.BAD_NO_COMMUNICATION
         except TimeoutError:
