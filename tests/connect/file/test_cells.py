@@ -75,7 +75,7 @@ def test_quality_codes(column: pa.Array, wanted: list[int]) -> None:
     assert codes(column, classic=is_classic(column)).tolist() == wanted
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**60), 2**60), min_size=1), st.booleans())
 def test_all_numbers_come_back(values: list[float], comma: bool) -> None:
     cells = [repr(v).replace(".", ",") if comma else repr(v) for v in values]
@@ -85,7 +85,7 @@ def test_all_numbers_come_back(values: list[float], comma: bool) -> None:
     assert there.all()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.text(max_size=9), max_size=12), st.booleans())
 def test_any_text_is_a_number_or_not(cells: list[str], comma: bool) -> None:
     column = pa.array([c.encode("utf-8", "replace").decode() for c in cells], pa.string())

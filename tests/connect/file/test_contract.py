@@ -12,7 +12,7 @@ from contract import Bench, DriverContract
 
 from ronghe.connect.file import File
 
-_TENTHS = 50
+_TENTHS = 20
 
 
 class FileBench(Bench):

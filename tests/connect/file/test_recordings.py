@@ -257,7 +257,7 @@ tables = st.tuples(st.sampled_from(",;\t"), st.lists(line, max_size=8)).map(
 headed = st.tuples(st.sampled_from([b"time,a,b\n", b"tag,time,value,quality\n", b"a;time\n"]), table_bytes).map(b"".join)
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(content=table_bytes | headed | tables, suffix=st.sampled_from([".csv", ".csv.gz", ".parquet", ".txt"]))
 def test_any_bytes_are_a_recording_or_a_clear_error(tmp_path: Path, content: bytes, suffix: str) -> None:
     path = tmp_path / f"fuzz{suffix}"

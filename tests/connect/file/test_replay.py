@@ -172,7 +172,7 @@ async def test_a_recording_is_not_written_to(recording: Path) -> None:
 streams = st.lists(st.lists(st.lists(st.integers(0, 50), min_size=1, max_size=6).map(sorted), min_size=1, max_size=4), max_size=5)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(streams)
 def test_merging_keeps_every_sample_and_the_order(chunks: list[list[list[int]]]) -> None:
     index = TagIndex()

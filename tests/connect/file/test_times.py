@@ -118,7 +118,7 @@ def test_typed_columns() -> None:
     assert from_column(pa.array([AT.date()], pa.date32()), Clock())[0].tolist() == [NS // (86400 * 10**9) * 86400 * 10**9]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.integers(-8_500_000_000_000_000, 7_200_000_000_000_000), st.sampled_from(["%Y-%m-%d %H:%M:%S.%f", "%d/%m/%Y %H:%M:%S.%f"]))
 def test_all_times_come_back(microseconds: int, pattern: str) -> None:
     written = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).strftime(pattern)
@@ -126,7 +126,7 @@ def test_all_times_come_back(microseconds: int, pattern: str) -> None:
     assert read(Clock(pattern=pattern), written) == [microseconds * 1000]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.text(st.sampled_from("0123456789-/:. TZ+年月日eE,APMx"), max_size=30) | st.text(max_size=8), max_size=20))
 def test_any_text_is_a_time_or_not(texts: list[str]) -> None:
     column = pa.array([t.encode("utf-8", "replace").decode() for t in texts], pa.string())

@@ -49,7 +49,7 @@ def decode(points: list[Point], registers: list[int], default: str = "abcd") -> 
 samples = st.sampled_from([*FORMATS]).flatmap(lambda k: st.tuples(st.just(k), st.sampled_from([*ORDERS[4]]), numbers(k)))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(st.lists(samples, min_size=1, max_size=30))
 def test_a_block_of_anything_is_decoded(values: list[tuple[str, str, float]]) -> None:
     points, registers = [], []
@@ -61,7 +61,7 @@ def test_a_block_of_anything_is_decoded(values: list[tuple[str, str, float]]) ->
     assert (quality == q.GOOD).all()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(samples)
 def test_what_is_encoded_is_as_on_the_wire(sample: tuple[str, str, float]) -> None:
     kind, order, value = sample

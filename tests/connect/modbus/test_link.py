@@ -305,7 +305,7 @@ def question(loop: asyncio.AbstractEventLoop, head: bytes, size: int, transactio
     return _Question(1, head, size, loop.create_future(), transaction)
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(
     noise=st.binary(max_size=300),
     rtu=st.booleans(),

@@ -28,7 +28,7 @@ def alone(p: Point, block: Block) -> bool:
     return block.start == p.start and block.count == p.words
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(points | bits, st.integers(0, 40), st.integers(4, 125), st.sets(st.integers(0, 400), max_size=12))
 def test_every_point_once_within_limits(some: list[Point], gap: int, limit: int, cuts: set[int]) -> None:
     made = blocks(some, range(len(some)), gap=gap, limit=limit, order="abcd", cuts=cuts)
