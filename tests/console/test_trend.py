@@ -16,7 +16,8 @@ from pump_station import PRESSURE, SPEED, free_port, write_plant
 
 from ronghe.console.desk import Desk
 from ronghe.console.throttle import Throttle
-from ronghe.console.trend import MS, Series, _merge, _read, _step
+from ronghe.console.trace import merge
+from ronghe.console.trend import MS, Series, _read, _step
 from ronghe.console.users import Users
 from ronghe.edge.node import Node
 from ronghe.plant import load
@@ -116,6 +117,9 @@ def test_a_set_point_holds_from_edge_to_edge(still: Still, points: int) -> None:
     assert seconds([(series.t[0], series.t[-1])])[0] == (-300, 0)
     assert (series.v[0], series.v[-1]) == (900, 850)
     assert None not in series.v
+    change = next(i for i, v in enumerate(series.v) if v == 850)
+    assert series.t[change] - series.t[change - 1] <= max(200, series.every)  # upright, not a slope of 100 s
+    assert series.v[change - 1] == 900
 
 
 def test_nothing_holds_while_the_node_was_away(still: Still) -> None:
@@ -133,7 +137,7 @@ def test_a_lost_device_ends_the_hold(still: Still) -> None:
     still.record(SPEED, [-500, -200, -100], [900.0, np.nan, 900.0], [q.GOOD, q.BAD_NO_COMMUNICATION, q.GOOD])
     series = still.read(SPEED, -600, points=5000)
     assert seconds(series.bad) == [(-200, -100)]
-    assert series.v == [900, None, 900, 900]
+    assert [v for v, after in zip(series.v, [*series.v[1:], 0], strict=True) if v != after] == [900, None, 900]
 
 
 def test_nothing_is_said_of_the_future_or_of_what_was_never_recorded(still: Still) -> None:
@@ -154,7 +158,7 @@ def test_intervals_are_round_and_never_too_short(least: float) -> None:
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 10)).map(lambda p: (float(p[0]), float(p[0] + p[1])))))
 @settings(deadline=None)
 def test_merged_spans_cover_the_same_and_do_not_touch(spans: list[tuple[float, float]]) -> None:
-    merged = _merge(spans)
+    merged = merge(spans)
 
     def covers(list_: list[tuple[float, float]]) -> Callable[[float], bool]:
         return lambda x: any(a <= x < b for a, b in list_)

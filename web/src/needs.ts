@@ -16,9 +16,9 @@ export interface Need {
   link: string;
 }
 
-/** Alarms that stand, then advice that waits, then a recorder that does not record. */
+/** New alarms, advice that waits, a recorder that does not record; then alarms in hand, and those that are over but were not seen. */
 export function needs(): Need[] {
-  const found: Need[] = standing().map((a) => ({
+  const alarms: Need[] = standing().map((a) => ({
     key: a.key,
     priority: a.priority,
     seen: shown(a) === "acknowledged",
@@ -28,6 +28,7 @@ export function needs(): Need[] {
     where: a.equipment,
     link: shown(a) === "returned" ? to("alarms") : a.key.startsWith("system/connection/") ? to("connections") : a.key.startsWith("system/app/") ? to("apps") : a.equipment ? to("equipment", a.equipment) : to("alarms"),
   }));
+  const found = alarms.filter((n) => !n.seen && !n.over);
   for (const one of waiting().filter((c) => c.state === "waiting")) {
     found.push({ key: one.id, seen: false, over: false, what: t("decide", { what: fullLabel(one.advice.tag) }), todo: say(one.advice.reason), where: "", link: to("advice", one.id) });
   }
@@ -35,5 +36,5 @@ export function needs(): Need[] {
   if (trouble && !standing().some((a) => a.key === "system/recorder")) {
     found.push({ key: "recorder", seen: false, over: false, what: say(trouble), todo: "", where: "", link: to("connections") });
   }
-  return found;
+  return [...found, ...alarms.filter((n) => n.seen), ...alarms.filter((n) => n.over)];
 }

@@ -18,6 +18,8 @@ class Spark {
     const last = kept.at(-1);
     const before = kept.at(-2);
     if (last && t <= last[0]) return;
+    // What was reported after a long silence stood still until then: upright, not a slope.
+    if (last && last[1] !== null && v !== null && t - last[0] > STEP) kept.push([t - 1, last[1]]);
     if (last && before && last[0] - before[0] < STEP) kept[kept.length - 1] = [t, v];
     else kept.push([t, v]);
     this.points = kept;

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ronghe.console.desk import Call, Desk, desk_of, needs
 from ronghe.console.failures import Refused
 from ronghe.console.roles import Role
+from ronghe.console.trace import HIGH, LOW, VALUE, Trace, merge
 from ronghe.signals import Batch
 from ronghe.signals.when import parse_time
 from ronghe.text import Text
@@ -176,8 +177,8 @@ def _raw(desk: Desk, names: list[str], start: int, end: int, habits: dict[str, _
     out = []
     for name in names:
         rows = batch.take(batch.tag == desk.node.index.find(name))
-        values = np.where(rows.good, rows.value, np.nan)
-        out.append(_finish(name, _Columns(rows.time, values, values, values), start, end, habits[name], 0))
+        trace = Trace.of_samples(rows.time, np.where(rows.good, rows.value, np.nan))
+        out.append(_series(name, trace, start, end, habits[name], 0))
     return out
 
 
@@ -188,107 +189,46 @@ def _aggregate(desk: Desk, names: list[str], start: int, end: int, every: int, h
     ids = table.column("tag").combine_chunks()
     ids = ids.dictionary.take(ids.indices).to_numpy(zero_copy_only=False) if len(ids) else np.array([], object)
     column = {n: table.column(n).to_numpy().astype(np.float64) for n in ("mean", "min", "max", "last", "good")}
-    time = table.column("time").cast("int64").to_numpy()
+    time = table.column("time").cast("int64").to_numpy() + every // 2
     before = desk.node.historian.last(names, start)
     out = []
     for name in names:
         rows = np.flatnonzero(ids == name)
-        data = _Columns(time[rows] + every // 2, *(column[n][rows] for n in ("last" if habits[name].steps else "mean", "min", "max")))
+        value = "last" if habits[name].steps else "mean"
+        trace = Trace(time[rows], np.stack([column[n][rows] for n in (value, "min", "max", "last")]))
         # After an interval that was partly bad and then silence, the value was gone: it says so where the silence begins.
-        silent = np.flatnonzero((column["good"][rows] < 1) & (np.diff(np.append(data.time, end)) > 1.5 * every))
-        data = data.broken_at(silent + 1, data.time[silent] + every // 2)
+        silent = np.flatnonzero((column["good"][rows] < 1) & (np.diff(np.append(trace.time, end)) > 1.5 * every))
+        trace = trace.with_points(silent + 1, trace.time[silent] + every // 2, np.nan)
         earlier = before.take(before.tag == desk.node.index.find(name))
-        value = float(earlier.value[0]) if len(earlier) and earlier.good[0] else np.nan
         if len(earlier):
-            data = data.with_first(int(earlier.time[0]), value)
-        out.append(_finish(name, data, start, end, habits[name], every))
+            trace = trace.with_points(0, int(earlier.time[0]), float(earlier.value[0]) if earlier.good[0] else np.nan)
+        out.append(_series(name, trace, start, end, habits[name], every))
     return out
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """One tag's points, in order of time (ns); NaN where there is no Good value."""
-
-    time: NDArray[np.int64]
-    mean: NDArray[np.float64]
-    min: NDArray[np.float64]
-    max: NDArray[np.float64]
-
-    def broken_at(self, rows: NDArray[np.int64], times: NDArray[np.int64]) -> _Columns:
-        """With points without a value put in before some rows."""
-        blank = np.nan
-        return _Columns(np.insert(self.time, rows, times), *(np.insert(v, rows, blank) for v in (self.mean, self.min, self.max)))
-
-    def with_first(self, time: int, value: float) -> _Columns:
-        """With one more point before all others."""
-        return _Columns(np.insert(self.time, 0, time), *(np.insert(v, 0, value) for v in (self.mean, self.min, self.max)))
-
-    def with_last(self, time: int) -> _Columns:
-        """With the last point once more, later."""
-        return _Columns(np.append(self.time, time), *(np.append(v, self.mean[-1]) for v in (self.mean, self.min, self.max)))
-
-    def rows(self, mask: NDArray[np.bool_]) -> _Columns:
-        """Some points."""
-        return _Columns(self.time[mask], self.mean[mask], self.min[mask], self.max[mask])
-
-
-def _finish(name: str, data: _Columns, start: int, end: int, habit: _Habit, every: int) -> Series:
+def _series(name: str, trace: Trace, start: int, end: int, habit: _Habit, every: int) -> Series:
     """Breaks the line where the value was not there, names those spans, and holds it where it stood still."""
-    data, bad = _held(data, start, end, habit) if habit.holds else _with_holes(data, habit, every)
-    ends = np.append(data.time[1:], end)
-    bad += [(int(data.time[i]), int(ends[i])) for i in np.flatnonzero(np.isnan(data.mean)).tolist()]
-    data = data.rows(data.time >= start - every)
-    blank: Column = [None] * len(data.time)
+    if habit.holds:
+        trace, bad = trace.held(start, end, every or habit.every, habit.absent)
+    else:
+        trace, bad = trace.broken(habit.every, max(habit.hole, 3 * every))
+    bad += trace.gone(end)
+    trace = trace.since(start - every)
+    blank: Column = [None] * len(trace.time)
     return Series(
         tag=name,
         mode="aggregate" if every else "raw",
         every=every // MS,
-        t=[t / MS if t % MS else t // MS for t in data.time.tolist()],
-        v=_column(data.mean),
-        min=_column(data.min) if every else blank,
-        max=_column(data.max) if every else blank,
-        bad=_merge([(max(a, start) / MS, b / MS) for a, b in bad if b > max(a, start)]),
+        t=[t / MS if t % MS else t // MS for t in trace.time.tolist()],
+        v=_column(trace.cells[VALUE]),
+        min=_column(trace.cells[LOW]) if every else blank,
+        max=_column(trace.cells[HIGH]) if every else blank,
+        bad=merge([(max(a, start) / MS, b / MS) for a, b in bad if b > max(a, start)]),
     )
-
-
-def _held(data: _Columns, start: int, end: int, habit: _Habit) -> tuple[_Columns, list[tuple[int, int]]]:
-    """For a device that tells changes only: the value stands until it changes, except where the node was not there."""
-    if not len(data.time):
-        return data, []
-    absent = [(a, b) for a, b in habit.absent if b > data.time[0]]  # before its first sample a tag is not missed
-    if data.time[0] < start:
-        first = np.where(data.time < start, start, data.time)
-        data = _Columns(first, data.mean, data.min, data.max)
-    data = data.with_last(end)
-    for a, b in absent:
-        inside = (data.time >= a) & (data.time < b)
-        data = data.rows(~inside)
-        data = data.broken_at(np.searchsorted(data.time, [a]), np.array([a], np.int64))
-    return data, absent
-
-
-def _with_holes(data: _Columns, habit: _Habit, every: int) -> tuple[_Columns, list[tuple[int, int]]]:
-    """For a device that is polled: a value that was not renewed in time was not there."""
-    good = ~np.isnan(data.mean)
-    longest = max(habit.hole, 3 * every)
-    holes = np.flatnonzero((np.diff(data.time) > longest) & good[:-1] & good[1:])
-    begin = data.time[holes] + habit.every
-    bad = list(zip(begin.tolist(), data.time[holes + 1].tolist(), strict=True))
-    return data.broken_at(holes + 1, begin), bad
 
 
 def _column(values: NDArray[np.float64]) -> Column:
     return [None if v != v else float(f"{v:.7g}") for v in values.tolist()]
-
-
-def _merge(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    merged: list[tuple[float, float]] = []
-    for a, b in sorted(spans):
-        if merged and a <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(b, merged[-1][1]))
-        else:
-            merged.append((a, b))
-    return merged
 
 
 HANDLERS = [trend]
