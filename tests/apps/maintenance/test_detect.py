@@ -250,6 +250,46 @@ def test_what_was_learned_outlives_the_process(bench: Make) -> None:
         assert x == y or (x != x and y != y)
 
 
+def test_what_stood_at_a_stop_and_is_over_ends_after_the_restart(bench: Make) -> None:
+    first = bench(silent="30s")
+    rows = process(1300)
+    first.feed(rows[:450])
+    rows[450:550, 3] = np.nan
+    first.feed(rows[450:550] + COOLER)
+    assert {f.key for f in first.findings} == {LOW, "line1/rig/flow_sensor"}
+    again = bench(silent="30s")  # no close: it was killed
+    again.feed(rows[550:600] + COOLER)
+    assert keys(again.findings) == [(LOW, True)]
+    again.feed(rows[600:630] + COOLER)
+    assert keys(again.findings) == [(LOW, True), ("line1/rig/flow_sensor", False)]
+    third = bench(silent="30s")
+    third.feed(rows[700:800])
+    assert keys(third.findings) == [(LOW, False)]
+    fourth = bench(silent="30s")
+    fourth.feed(rows[800:900])
+    assert fourth.findings == []
+
+
+def test_a_full_disk_keeps_no_finding_from_being_told(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    b = bench()
+    rows = process(700)
+    b.feed(rows[:399])
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    b.feed(rows[399:450])
+    assert b.signals[-1]["judged"] == 1.0
+    b.feed(rows[450:550] + COOLER)
+    assert keys(b.findings) == [(LOW, True)]
+    monkeypatch.undo()
+    again = bench()
+    again.feed(rows[550:600])
+    assert again.signals[-1]["judged"] == 1.0, "the rows were still there"
+
+
 def test_learning_goes_on_after_a_restart_even_after_a_torn_row(bench: Make, tmp_path: Path) -> None:
     first = bench()
     rows = process(700)

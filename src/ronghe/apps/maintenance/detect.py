@@ -27,6 +27,7 @@ from ronghe.apps.maintenance.rowfile import RowFile
 from ronghe.apps.maintenance.scorer import Scorer
 from ronghe.apps.maintenance.sensors import Fault, SensorWatch
 from ronghe.apps.maintenance.settings import Options
+from ronghe.apps.maintenance.standing import Standing
 from ronghe.errors import AppError, ModelError
 from ronghe.guard.advice import Advice
 from ronghe.models import load, save
@@ -69,6 +70,8 @@ class Detect(App):
         self._told, self._standing = 0.0, 0  # score of the finding as last told; rows for which it has stood
         self._blind = False
         self._excursion = Excursion(self._rows(o.hold), self._rows(o.release))
+        self._said = Standing(state / "standing.json")
+        self._second_look = self._rows(o.hold) + self._rows(o.release) + self._rows(o.silent)  # judged rows until what is not said is over
         self._rows_to_learn = max(self._rows(o.learn), 1)
         self._learning: RowFile | None = None
         self.model = ""
@@ -98,6 +101,10 @@ class Detect(App):
                 signals = self._learn_row(int(window.time[i]), row)
             else:
                 signals = self._judge_row(window, i, row, findings, advice)
+            if self._said.inherited and self._second_look <= 0:
+                findings.extend(self._over(int(window.time[i]), {f.key for f in findings}))
+        if findings:
+            self._said.note(findings)
         return Result(findings=tuple(findings), advice=tuple(advice), signals=signals)
 
     def feedback(self, advice: str, outcome: str) -> None:
@@ -177,8 +184,12 @@ class Detect(App):
             self._rows_to_learn = 2 * len(rows)  # too few, or nothing moved yet: the runner says why, and it goes on learning
             raise
         package = pack(normal, self.columns, rows, name=self.name, created=self._clock(), time=times, every=self._every / 1e9)
-        model = save(self._package, package)
-        self._learning.delete()
+        try:
+            model = save(self._package, package)
+            self._learning.delete()
+        except ModelError as e:  # a full disk: judge by what was learned; the rows are still there for the next start
+            log.warning("app %s: %s", self.name, e)
+            model = ""
         self._learning = None
         self._take_up(normal, list(range(len(self.columns))), model)
         for row in rows[-normal.window :]:
@@ -203,6 +214,7 @@ class Detect(App):
         self._say_blind(at, findings)
         if math.isnan(score):
             return {"judged": 0.0}
+        self._second_look -= 1
         self._departures.step(self._scorer)
         active = self._excursion.step(score)
         if active:
@@ -251,6 +263,13 @@ class Detect(App):
         self._adviser.ended(cause.key)
         self._cause, self._told, self._standing = None, 0.0, 0
         return self._condition(cause.key, at, False, self.options.priority, wording.back_to_normal(cause, self.equipment))
+
+    def _over(self, at: int, said: set[str]) -> list[Finding]:
+        """Ends conditions that stood when the app was last stopped and have not been seen since."""
+        keys = sorted(self._said.inherited - said)
+        self._said.inherited.clear()
+        text = Text("Over: not seen again since the restart", "已结束：重启后未再出现")
+        return [self._condition(k, at, False, self.options.priority, text) for k in keys]
 
     def _sensor(self, j: int, fault: Fault | None, window: Window, i: int) -> Finding:
         """A sensor that gives nothing, or always the same."""
