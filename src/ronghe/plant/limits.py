@@ -64,7 +64,7 @@ class GuardCheck:
         if not tag.writable:
             self._say(
                 f"{tag.tag} is not writable in tags.csv, so a guard has nothing to let through",
-                f"{tag.tag} 在 tags.csv 中不可写（writable），守护无从放行",
+                f"{tag.tag} 在 tags.csv 中不可写（writable），守护无法放行",
             )
         elif not tag.connection:
             self._say(f"{tag.tag} has no connection, so it cannot be written", f"{tag.tag} 没有连接，无法写入")
