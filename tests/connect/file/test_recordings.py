@@ -88,6 +88,15 @@ async def test_one_table_saved_in_many_ways(tmp_path: Path, save: Callable[[str]
     assert file.skipped == 0
 
 
+async def test_an_encoding_that_shows_late(tmp_path: Path) -> None:
+    path = tmp_path / "late.csv"
+    rows = [f"{1704067200 + i},{i},auto" for i in range(40_000)]
+    path.write_bytes("\n".join(["time,a,mode", *rows, "1704200000,1,手动"]).encode("gbk"))
+    assert path.stat().st_size > 1 << 19
+    batch = await replay(driver(path), text=("mode",))
+    assert batch.text.to_pylist()[-1] == "手动"
+
+
 async def test_gz(tmp_path: Path) -> None:
     path = tmp_path / "export.csv.gz"
     path.write_bytes(gzip.compress("\n".join(WIDE).encode()))

@@ -20,11 +20,13 @@ from ronghe.errors import BadFrame, Unreachable
 from ronghe.text import Text
 
 _HEAD: Final = 1 << 18  # bytes looked at to find encoding and separator
+_SCAN: Final = 1 << 26  # bytes looked through for a character that tells the encoding
 _FIRST: Final = 1 << 16  # characters of the first block: samples soon
 _BLOCK: Final = 1 << 20  # of the others
 _LONGEST: Final = 1 << 24  # characters a line may have
 _SEPARATORS: Final = (",", ";", "\t", "|")
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS: Final = tuple(bom for bom, _ in _BOMS)
 _DATUM: Final = re.compile(r"(?=.*\d)[-+\d.,:/\sTZeE年月日时分秒]+")  # a number or a time, no name
 
 Skipped = Callable[[int, Text], None]
@@ -45,8 +47,12 @@ class Sheet:
 def look(path: Path) -> Sheet:
     """Finds out how a CSV file is written. Raises Unreachable when it cannot be opened, BadFrame when it is no table."""
     with _Reading(path), _open(path) as file:
-        head = file.read(_HEAD)
-    encoding = _encoding(head)
+        head = telling = file.read(_HEAD)
+        read = len(head)
+        while telling.isascii() and telling and read < _SCAN:
+            telling = file.read(_HEAD)
+            read += len(telling)
+    encoding = _encoding(head if head.startswith(_MARKS) else telling)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head, len(head) < _HEAD)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(head) == _HEAD:
