@@ -91,10 +91,20 @@ class SerialLine:
         self.near, self.far = f"{self._folder}/near", f"{self._folder}/far"
         if shutil.which("socat") is None:
             subprocess.run(["apt-get", "install", "-y", "-qq", "socat"], check=True)
+        self.plug_in()
+
+    def plug_in(self) -> None:
         ends = [f"pty,raw,echo=0,link={path}" for path in (self.near, self.far)]
         self._process = subprocess.Popen(["socat", *ends])
         while not (os.path.exists(self.near) and os.path.exists(self.far)):
             assert self._process.poll() is None
+
+    def pull_out(self) -> None:
+        """Both ports are gone, as when a USB adapter is pulled out."""
+        self._process.kill()
+        self._process.wait()
+        for path in (self.near, self.far):
+            os.unlink(path)
 
     def close(self) -> None:
         self._process.kill()

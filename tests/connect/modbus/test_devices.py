@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contract import Collected, running, until
-from modbus_servers import SerialLine, Server, libmodbus
+from modbus_servers import SerialLine, Server, libmodbus, libmodbus_rtu
 
 from ronghe.connect import Item, Write
 from ronghe.connect.modbus import Modbus, Options
@@ -313,6 +313,26 @@ async def test_a_server_killed_between_polls_and_back_in_time_loses_nothing() ->
         assert await read(driver, "input:0") >= first
     finally:
         await driver.close()
+        server.stop()
+
+
+async def test_an_adapter_that_is_pulled_out_and_put_back(line: SerialLine) -> None:
+    server = libmodbus_rtu(line)
+    server.start()
+    driver = Modbus(Options(serial=line.near, baudrate=115200, timeout=0.3), TagIndex())
+    try:
+        async with running(driver, items(driver, ["input:0", "input:1"])) as sink:
+            await until(lambda: sink.good("input:1") > 2, "samples")
+            line.pull_out()
+            await until(lambda: sink.rows("input:0")[-1][2] == q.BAD_NO_COMMUNICATION, "told as lost")
+            await until(lambda: "no such serial port" in driver.health.reason.en, "why")
+            server.stop()
+            line.plug_in()
+            server.start()
+            seen = sink.good("input:1")
+            await until(lambda: sink.good("input:1") > seen, "samples again")
+            assert [r[2] for r in sink.rows("input:0")].count(q.BAD_NO_COMMUNICATION) == 1
+    finally:
         server.stop()
 
 
