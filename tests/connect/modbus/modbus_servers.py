@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -51,6 +52,13 @@ class Server:
             for stream in (process.stdin, process.stdout):
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
+
+    def freeze(self) -> None:
+        """The process stands still: connections stay open and nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def set(self, table: str, start: int, *values: int) -> None:
         assert self._ask(f"set {table} {start} {' '.join(map(str, values))}") == "ok"

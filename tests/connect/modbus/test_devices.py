@@ -316,6 +316,28 @@ async def test_a_server_killed_between_polls_and_back_in_time_loses_nothing() ->
         server.stop()
 
 
+async def test_a_device_that_stands_still_with_its_connection_open() -> None:
+    server = libmodbus()
+    server.start()
+    driver = make(server, timeout=0.2, retries=0)
+    try:
+        async with running(driver, items(driver, ["input:0", "holding:9"])) as sink:
+            await until(lambda: sink.good("holding:9") > 2, "samples")
+            server.freeze()
+            await until(lambda: sink.rows("input:0")[-1][2] == q.BAD_NO_COMMUNICATION, "told as lost")
+            assert driver.health.state == "down"
+            seen = sink.good("input:0")
+            server.thaw()
+            await until(lambda: sink.good("input:0") > seen, "samples again")
+            assert [r[2] for r in sink.rows("holding:9")].count(q.BAD_NO_COMMUNICATION) == 1
+            assert driver.health.reconnects == 1
+            times = [r[0] for r in sink.rows("input:0")]
+            assert times == sorted(set(times))
+    finally:
+        server.thaw()
+        server.stop()
+
+
 async def test_an_adapter_that_is_pulled_out_and_put_back(line: SerialLine) -> None:
     server = libmodbus_rtu(line)
     server.start()
