@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import struct
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -336,6 +338,25 @@ async def test_a_device_that_stands_still_with_its_connection_open() -> None:
     finally:
         server.thaw()
         server.stop()
+
+
+async def test_a_plain_serial_server(rtu: tuple[SerialLine, Server]) -> None:
+    """RTU frames through TCP: socat between the driver and libmodbus on its serial line."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    bridge = subprocess.Popen(["socat", f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr", f"FILE:{rtu[0].near},raw,echo=0"])
+    driver = Modbus(Options(host="127.0.0.1", port=port, framing="rtu"), TagIndex())
+    try:
+        rtu[1].set("holding", 150, 41, 42)
+        async with running(driver, items(driver, ["holding:150", "holding:151", "input:0"])) as sink:
+            await until(lambda: sink.good("input:0") > 3, "samples")
+            assert await driver.write([Write(address="holding:150:float32", value=-12.5)]) == [q.GOOD]
+        assert {r[1] for r in sink.rows("holding:151") if r[2] == q.GOOD} <= {42, 0}
+        assert rtu[1].get("holding", 150, 2) == [0xC148, 0]
+    finally:
+        bridge.kill()
+        bridge.wait()
 
 
 async def test_an_adapter_that_is_pulled_out_and_put_back(line: SerialLine) -> None:

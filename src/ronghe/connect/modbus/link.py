@@ -83,7 +83,6 @@ class Link:
     def __init__(self, options: Options, clock: Callable[[], int]) -> None:
         self.options = options
         self._clock = clock
-        self.timeouts = 0  # attempts without an answer, since construction
         self._client: AsyncModbusTcpClient | AsyncModbusSerialClient | None = None
         self._lock = asyncio.Lock()
         self._question: _Question | None = None
@@ -203,7 +202,6 @@ class Link:
                 return found, (asked + self._clock()) // 2
             if not self.is_open:
                 raise lost
-            self.timeouts += 1
             if question.noise:
                 raise _garbled(place)
             raise Silent(

@@ -15,7 +15,6 @@ class Schedule:
         self._every, self._start = list(every), start
         self._tick = [0] * len(self._every)
         self._due = [start] * len(self._every)  # infinite while a tick is being served
-        self.skipped = [0] * len(self._every)
 
     def due(self) -> tuple[float, int]:
         """(time, group) of the next tick; of several at one time the first group."""
@@ -36,6 +35,5 @@ class Schedule:
         following = max(self._tick[i] + 1, int((now - self._start) / self._every[i]))
         missed = following - self._tick[i] - 1
         self._tick[i] = following
-        self.skipped[i] += missed
         self._due[i] = self._start + following * self._every[i]
         return missed
