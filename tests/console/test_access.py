@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -198,3 +200,11 @@ def test_schema(station: Station) -> None:
     schema = station.client(Role.VIEWER).get("/api/schema/openapi.json").json()
     described = {(method.upper(), path) for path, item in schema["paths"].items() for method in item}
     assert {(m, p) for m, p in TABLE if p.startswith("/api/")} == described
+
+
+def test_the_table_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "console.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
+    told = {(m, p): role.strip() for addresses, role in rows for m, p in re.findall(r"`(\w+) (/api[^?`]*)", addresses)}
+    meant = {key: role.word for key, role in TABLE.items() if key[1].startswith("/api/")}
+    assert told == {k: r for k, r in meant.items() if k[1] not in ("/api/schema", "/api/schema/{path}")}

@@ -52,6 +52,17 @@ export function number(value: number | string | null | undefined, tag?: Pick<Tag
   return text.replace("-", "−");
 }
 
+/** A number as it was written in a table: no digits added, none taken. */
+export function plain(value: number): string {
+  return String(Number(value.toPrecision(7))).replace("-", "−");
+}
+
+/** A range with one or both ends. */
+export function range(low: number | null, high: number | null): string {
+  if (low !== null && high !== null) return `${plain(low)} … ${plain(high)}`;
+  return low !== null ? `≥ ${plain(low)}` : high !== null ? `≤ ${plain(high)}` : "—";
+}
+
 /** A difference: always with its sign. */
 export function signed(value: number | null | undefined, tag?: Pick<Tag, "type" | "low" | "high">): string {
   const text = number(value, tag);
