@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ronghe.errors import GuardError, Problem, RongheError
-from ronghe.guard.condition import Condition, parse, quantity
+from ronghe.guard.condition import Condition, parse
 from ronghe.guard.effect import SAMPLES, Watch, parse_watch
 from ronghe.plant import units
 from ronghe.plant.checks import PLANT
@@ -196,12 +196,3 @@ def _valuation(worth: Worth, plant: Plant) -> Valuation:
         price=worth.price,
         currency=worth.currency,
     )
-
-
-def describe(limits: Limits) -> Text:
-    """The envelope and rate in words."""
-    span = f"{limits.low:.6g}..{quantity(limits.high, limits.unit)}"
-    if limits.rate is None:
-        return Text(span, span)
-    change = f"{quantity(limits.rate[0], limits.unit)}"
-    return Text(f"{span}, {change} per {limits.rate[1] / 1e9:g} s", f"{span}，每 {limits.rate[1] / 1e9:g} s 最多 {change}")
