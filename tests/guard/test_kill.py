@@ -23,12 +23,12 @@ from ronghe.signals import Batch, Latest, TagIndex
 from ronghe.text import Text
 from tests.guard.station import SPEED, make_plant
 
-FAST = 200  # the clock runs so much faster, or a restart would take its 50 s
+FAST = 5000  # the clock runs so much faster, or each restart would take its 50 s
 
 async def work(folder, began, last):
     clock = lambda: began + (time.time_ns() - began) * FAST
     device = folder / "device"
-    plant, index = make_plant(), TagIndex()
+    plant, index = make_plant(fresh="1h"), TagIndex()
     latest = Latest(index)
     def hear():
         held = [float(line) for line in device.read_text().split()] if device.exists() else []
@@ -48,7 +48,7 @@ async def work(folder, began, last):
             n, now = len(guard.cases()), clock()
             hear()
             value, reason = round(600.25 + n / 100, 2), Text("so", "so")
-            advice = Advice(id=f"a{n}", app="x", tag=SPEED, value=value, time=now, expires=now + 10**12, reason=reason)
+            advice = Advice(id=f"a{n}", app="x", tag=SPEED, value=value, time=now, expires=now + 10**16, reason=reason)
             await guard.submit(advice)
     ledger.close()
 
