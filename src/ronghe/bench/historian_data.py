@@ -140,8 +140,8 @@ def _questions(store: Store, size: Size) -> tuple[dict[str, float], dict[str, fl
 
 
 def folder_bytes(folder: Path) -> int:
-    """All files below a folder, as their lengths say."""
-    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    """All files below a folder: their lengths, without what was only set aside (holes)."""
+    return sum(min(s.st_size, s.st_blocks * 512) for s in (p.stat() for p in folder.rglob("*") if p.is_file()))
 
 
 def times_of(size: Size) -> NDArray[np.int64]:

@@ -13,9 +13,9 @@ from ronghe.historian.segment import Segment, SegmentWriter
 ROWS_MAX: Final = 64_000_000
 """Rows of the largest segment that merging makes."""
 _TAG_ROWS_MAX: Final = 1_000_000  # rows of one tag in it, which bounds the memory that merging takes
-_CHUNK: Final = 250_000  # rows merged at a time
+_CHUNK: Final = 125_000  # rows merged at a time
 _FAN: Final = 8  # segments of about one size that are merged into one of the next size
-_TIERS: Final = (4_000_000, 32_000_000)  # rows at which the next tier of sizes begins
+_TIERS: Final = (2_000_000, 16_000_000)  # rows at which the next tier of sizes begins
 
 
 def plan(segments: Sequence[Segment], span: int, *, everything: bool) -> Sequence[Segment]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+import pyarrow as pa
 
 from ronghe.errors import HistorianError, StoreFull, StoreLocked
 from ronghe.text import Text
@@ -60,6 +63,13 @@ def error_of(e: OSError, folder: Path) -> HistorianError:
             todo=Text("make room, or shorten how long raw samples are kept", "请清理磁盘，或缩短原始数据保存期"),
         )
     return HistorianError(Text(f"the disk does not answer as it should: {e}", f"磁盘读写异常：{e}"), where=str(folder))
+
+
+def give_back_memory() -> None:
+    """Returns what was freed to the operating system: after a large piece of work the allocators would keep some hundred MB."""
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(AttributeError, OSError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class WriterLock:

@@ -28,7 +28,7 @@ from ronghe.historian.upkeep import Upkeep
 from ronghe.signals import Batch, TagIndex, Window
 from ronghe.text import Text
 
-HEAD_ROWS: Final = 1_000_000
+HEAD_ROWS: Final = 500_000
 """Rows held in memory before they are sealed into a segment."""
 _RECORD_ROWS: Final = 250_000  # rows of one record of the log; a larger batch becomes several
 _AHEAD: Final = 86_400_000_000_000  # ns; a source time further in the future than this is a clock gone wrong

@@ -25,7 +25,7 @@ BACKLOG: Final = 4
 _EVERY: Final = 30.0  # s between looks at retention and at files that wait for their readers
 _AGAIN: Final = 2.0  # s until work that failed is tried again
 _READER_GRACE: Final = 3600.0  # s for which files are kept for readers; a forgotten one must not fill the disk
-_PIECE: Final = 125_000  # rows encoded at a time
+_PIECE: Final = 60_000  # rows encoded at a time
 _DAY: Final = 86_400_000_000_000
 
 
@@ -117,14 +117,16 @@ class Upkeep:
             try:
                 with disk.full_is_reported(self._folder):
                     busy = self._step()
+                    if busy:
+                        disk.give_back_memory()
                 pause = 0.0 if busy else _EVERY
                 self._failure = None
             except _Stopped:
                 return
-            except HistorianError as e:
+            except Exception as e:  # whatever it is, those who wait must hear of it, and it is tried again
                 pause = _AGAIN
                 with self._change:
-                    self._failure, self._failures = e, self._failures + 1
+                    self._failure, self._failures = _as_error(e, self._folder), self._failures + 1
                     self._change.notify_all()
             with self._change:
                 idle = len(self._store.sources.heads) == 1 and not self._compact
@@ -258,6 +260,16 @@ class Upkeep:
 
 class _Stopped(Exception):
     """The store is being closed in the middle of a merge."""
+
+
+def _as_error(e: Exception, folder: Path) -> HistorianError:
+    if isinstance(e, HistorianError):
+        return e
+    return HistorianError(
+        Text(f"sealing or merging failed: {e!r}", f"封存或合并失败：{e!r}"),
+        where=str(folder),
+        todo=Text("nothing acknowledged is lost; please report this", "已确认的数据未丢失；请报告此问题"),
+    )
 
 
 def _pieces(block: Block) -> list[Block]:
