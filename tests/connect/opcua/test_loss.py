@@ -15,6 +15,7 @@ from tests.connect.opcua.servers import Keeper, NodeServer, Proxy
 from ronghe.connect import Item
 from ronghe.connect.opcua import OpcUa, Options, messages
 from ronghe.connect.opcua.acquire import Acquisition
+from ronghe.connect.opcua.together import Together
 from ronghe.signals import TagIndex
 from ronghe.signals import quality as q
 
@@ -168,11 +169,11 @@ async def test_a_missed_notification_is_asked_for_again(press: NodeServer, monke
     driver = OpcUa(Options(url=press.url), index)
     plain, dropped, again = Acquisition._take, list[messages.Published](), list[int]()
 
-    def lossy(self: Acquisition, answer: messages.Published, group: asyncio.TaskGroup) -> None:
+    def lossy(self: Acquisition, answer: messages.Published, work: Together) -> None:
         if answer.notification.sequence in (3, 5, 6) and not answer.notification.keep_alive:
             dropped.append(answer)
             return
-        plain(self, answer, group)
+        plain(self, answer, work)
 
     def republished(body: bytes) -> messages.Notification:
         found = decode(body)

@@ -22,6 +22,7 @@ from ronghe.connect.opcua import address, messages, wire
 from ronghe.connect.opcua.columns import Columns
 from ronghe.connect.opcua.sequence import Sequence as Numbers
 from ronghe.connect.opcua.session import Session, chunks, complete
+from ronghe.connect.opcua.together import Together
 from ronghe.errors import BadFrame, ConnectError, Unreachable
 from ronghe.signals import quality as q
 from ronghe.text import Text
@@ -73,17 +74,21 @@ class Acquisition:
         made = [(await self._subscribe(every), every, positions) for every, positions in sorted(by_interval.items())]
         self._heard = asyncio.get_running_loop().time()
         self._workers = _OUTSTANDING + len(made)
-        try:
-            # Publishing begins before the items are made: the first of many would overflow their queues while the last are created.
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._workers):
-                    group.create_task(self._publish(group))
-                group.create_task(self._watch())
-                refused = [await self._monitor_all(subscription, every, positions) for subscription, every, positions in made]
-                group.create_task(self._retry([(s, every, again) for (s, every, _), again in zip(made, refused, strict=True)]))
-                await ready()
-        except BaseExceptionGroup as e:
-            raise _first(e) from e
+        work = Together()
+        # Publishing begins before the items are made: the first of many would overflow their queues while the last are created.
+        for _ in range(self._workers):
+            work.begin(self._publish(work))
+        work.begin(self._watch())
+        work.begin(self._set_up(made, ready))
+        await work.until_one_fails()
+
+    async def _set_up(self, made: list[tuple[_Subscription, float, list[int]]], ready: Callable[[], Awaitable[None]]) -> None:
+        refused = [(s, every, await self._monitor_all(s, every, positions)) for s, every, positions in made]
+        await ready()
+        # A device that was given a new program may have later what it refuses now.
+        while any(positions for _, _, positions in refused):
+            await asyncio.sleep(self.retry)
+            refused = [(s, every, await self._monitor_all(s, every, positions)) for s, every, positions in refused]
 
     async def _subscribe(self, every: float) -> _Subscription:
         interval = self._session.options.publishing or min(max(every / 4, _FASTEST), _SLOWEST)
@@ -117,12 +122,6 @@ class Acquisition:
         self._refused |= refused
         return list(refused)
 
-    async def _retry(self, refused: list[tuple[_Subscription, float, list[int]]]) -> None:
-        """Tries refused items again: a device that was given a new program may have them now."""
-        while any(positions for _, _, positions in refused):
-            await asyncio.sleep(self.retry)
-            refused = [(s, every, await self._monitor_all(s, every, positions)) for s, every, positions in refused]
-
     async def _monitor(self, subscription: int, nodes: Sequence[tuple[int, ua.NodeId]], every: float, queue: int) -> dict[int, int]:
         request = ua.CreateMonitoredItemsRequest()
         request.Parameters.SubscriptionId = subscription
@@ -140,7 +139,7 @@ class Acquisition:
         bad = {position: int(r.StatusCode.value) for (position, _), r in results if not r.StatusCode.is_good()}
         return {position: _MEANING.get(status, status) for position, status in bad.items()}
 
-    async def _publish(self, group: asyncio.TaskGroup) -> None:
+    async def _publish(self, work: Together) -> None:
         """Keeps one Publish request outstanding."""
         while True:
             request = ua.PublishRequest()
@@ -158,9 +157,9 @@ class Acquisition:
                 await self._session.guarded(_raising(e))
                 return
             self._heard = asyncio.get_running_loop().time()
-            self._take(answer, group)
+            self._take(answer, work)
 
-    def _take(self, answer: messages.Published, group: asyncio.TaskGroup) -> None:
+    def _take(self, answer: messages.Published, work: Together) -> None:
         notification, subscription = answer.notification, self._subscriptions.get(answer.subscription)
         if subscription is None:
             return
@@ -172,7 +171,7 @@ class Acquisition:
                 self._hand_over(notification)
         if subscription.numbers.missing and not subscription.republishing:
             subscription.republishing = True
-            group.create_task(self._republish(subscription))
+            work.begin(self._republish(subscription))
 
     def _hand_over(self, notification: messages.Notification) -> None:
         if notification.status is not None and notification.status >= 0x80000000:
@@ -231,9 +230,3 @@ _MEANING: Final = {_CODES.BadNodeIdInvalid: q.BAD_NODE_UNKNOWN, _CODES.BadAttrib
 
 async def _raising(error: BaseException) -> Any:
     raise error
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that brought the workers down; cancellation and programming errors go before a lost connection."""
-    found = [_first(e) if isinstance(e, BaseExceptionGroup) else e for e in group.exceptions]
-    return next((e for e in found if not isinstance(e, ConnectError)), found[0])

@@ -41,6 +41,7 @@ class OpcUa(Driver):
         self._connecting = asyncio.Lock()
         self._kinds: dict[str, ua.VariantType] = {}
         self._shards: dict[int, Text | None] = {}  # why each is down; None: up
+        self._live: dict[int, Session] = {}  # of those that are up
         self._was_up = False
         self._lag = LagMeter(self.health)
         self.health.since = clock()
@@ -64,6 +65,7 @@ class OpcUa(Driver):
         except BaseExceptionGroup as e:
             raise e.exceptions[0] from e
         finally:
+            self._live.clear()
             self._state("stopped", None)
 
     async def read(self, items: Sequence[Item]) -> Batch:
@@ -148,7 +150,10 @@ class OpcUa(Driver):
             await session.close()
 
     async def _open(self) -> Session:
-        """The session for reads, writes and browsing, connected when first needed."""
+        """A session for reads, writes and browsing: one of those that acquire, else one of its own, connected when first needed."""
+        for session in self._live.values():
+            if session.wire.alive:
+                return session
         async with self._connecting:
             if self._session is not None and not self._session.wire.alive:
                 await self.close()
@@ -157,7 +162,7 @@ class OpcUa(Driver):
             return self._session
 
     async def _asking(self, call: Awaitable[_T]) -> _T:
-        """A call on the session of its own; when the connection is gone, the next call makes another."""
+        """A call on a session; when the connection is gone, the next call makes another."""
         try:
             return await call
         except (Unreachable, BadFrame):
@@ -168,7 +173,7 @@ class OpcUa(Driver):
 
     def up(self, shard: int, session: Session) -> None:
         """All items of a shard are set up."""
-        self._shards[shard] = None
+        self._shards[shard], self._live[shard] = None, session
         if any(self._shards.values()):
             return
         if self.health.state == "down" and self._was_up:
@@ -180,6 +185,7 @@ class OpcUa(Driver):
         """A shard lost its connection, or could not make it."""
         reason = Text(error.in_("en"), error.in_("zh"))
         self._shards[shard] = reason
+        self._live.pop(shard, None)
         self._state("down", reason)
 
     def delivered(self, n: int, newest: int, now: int) -> None:

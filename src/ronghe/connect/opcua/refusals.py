@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from asyncua import ua
+from asyncua.ua.uaerrors import UaError
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ronghe.connect.opcua import wire
@@ -72,6 +73,12 @@ def explained(error: BaseException, options: Options, certificate: Path | None) 
             Text(f"the server refused: {name}", f"服务器拒绝连接：{name}"),
             where=where,
             todo=Text("see the server's log; it is tried again", "请查看服务器日志；将自动重试"),
+        )
+    if isinstance(error, UaError):
+        return ConnectError(
+            Text(f"no OPC UA connection: {error}", f"无法建立 OPC UA 连接：{error}"),
+            where=where,
+            todo=Text("check that this port is an OPC UA server's, and see its log", "请确认该端口是 OPC UA 服务器，并查看其日志"),
         )
     return unreachable(error, options)
 

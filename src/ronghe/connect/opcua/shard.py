@@ -54,7 +54,7 @@ class Shard:
         self._returning = False
         self._heard = np.zeros(n, np.bool_)  # in this connection
         self._unheard = n
-        self._told = False  # the present loss was handed over
+        self._told = np.zeros(n, np.bool_)  # that the item is lost, since it was last heard
         self._ahead = 0  # ns, the server's clock minus ours
         self._gaps: list[history.Gap] = []
 
@@ -94,33 +94,33 @@ class Shard:
         acquisition = Acquisition(session, self._items, self._deliver, self._refuse, self._watch.lost)
 
         async def ready() -> None:
-            self._told = False
             self._watch.up(self._number, session)
             await self._backfill(session)
 
         await acquisition.run(ready)
 
     def _lose(self, error: ConnectError) -> None:
-        """Tells the loss, once."""
+        """Tells the loss, once for each item until it is heard again."""
         self._watch.down(self._number, error)
-        if self._told:
+        new = np.flatnonzero(~self._told)
+        if not len(new):
             return
-        self._told = True
         # In the device's own time, and never before its last sample: the loss must not hide behind a clock that is ahead.
-        time = np.maximum(self._clock() + self._ahead, self._last + _TICK)
+        time = np.maximum(self._clock() + self._ahead, np.maximum(self._last, self._floor)[new] + _TICK)
         if self._gaps:
             self._gaps[-1].merged()
         self._gaps = [g for g in self._gaps if not g.done.all()]
         if self._options.backfill:
             self._gaps.append(history.Gap.opened(self._last))
-        self._floor = time.copy()
-        self._returning = True
-        self._sink(Batch.of(self._index, self._ids, time, np.nan, q.BAD_NO_COMMUNICATION))
+        self._floor[new] = time
+        self._told[new] = self._returning = True
+        self._sink(Batch.of(self._index, self._ids[new], time, np.nan, q.BAD_NO_COMMUNICATION))
         self._watch.delivered(len(time), 0, 0)
 
     def _refuse(self, position: int, status: int) -> None:
         time = max(self._clock() + self._ahead, int(self._last[position]) + _TICK, int(self._floor[position]) + _TICK)
         self._sink(Batch.of(self._index, self._ids[position : position + 1], time, np.nan, status))
+        self._told[position] = False
         self._watch.delivered(1, 0, 0)
 
     def _deliver(self, positions: NDArray[np.int64], columns: Columns) -> None:
@@ -147,6 +147,7 @@ class Shard:
     def _after_return(self, positions: NDArray[np.int64], time: NDArray[np.int64], now: int) -> NDArray[np.int64]:
         """Times of samples after a loss. A value that did not change meanwhile comes with a source time before the loss was told, and
         would hide behind it: it is handed over as what it is, the value found on return, with the time of return."""
+        self._told[positions] = False
         floors, time = self._floor[positions], time.copy()
         for row in np.flatnonzero(floors > 0).tolist():
             position, sent = int(positions[row]), int(time[row])

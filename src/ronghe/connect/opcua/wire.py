@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from asyncua import Client, ua
+from asyncua.common.utils import Buffer
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
@@ -75,28 +77,30 @@ class Wire:
     async def endpoints(self) -> list[ua.EndpointDescription]:
         """What the server offers, asked for without security. Raises `FAILURES`."""
         client = self._client
-        await client.connect_socket()
-        try:
-            await client.send_hello()
-            await _open_channel(client)
-            found: list[ua.EndpointDescription] = await client.get_endpoints()
-            await client.close_secure_channel()
-            return found
-        finally:
-            client.disconnect_socket()
+        with _only_failures():
+            await client.connect_socket()
+            try:
+                await client.send_hello()
+                await _open_channel(client)
+                found: list[ua.EndpointDescription] = await client.get_endpoints()
+                await client.close_secure_channel()
+                return found
+            finally:
+                client.disconnect_socket()
 
     async def open(self) -> None:
         """Connects, opens the channel, makes and activates a session. Raises `FAILURES`; then nothing is left open."""
         client = self._client
-        await client.connect_socket()
-        try:
-            await client.send_hello()
-            await _open_channel(client)
-            await client.create_session()
-            await client.activate_session(client._username, client._password, client.user_certificate)
-        except BaseException:
-            client.disconnect_socket()
-            raise
+        with _only_failures():
+            await client.connect_socket()
+            try:
+                await client.send_hello()
+                await _open_channel(client)
+                await client.create_session()
+                await client.activate_session(client._username, client._password, client.user_certificate)
+            except BaseException:
+                client.disconnect_socket()
+                raise
         self._renewing = asyncio.create_task(self._renew())
 
     async def _renew(self) -> None:
@@ -122,14 +126,14 @@ class Wire:
         protocol = self._client.uaclient.protocol
         if protocol is None:
             raise ConnectionError("closed")
-        return bytes(await protocol.send_request(request, None if wait else 0))
+        with _only_failures():
+            return bytes(await protocol.send_request(request, None if wait else 0))
 
     async def ask(self, request: Any, answer: type[_T]) -> _T:
         """Sends a request; gives the answer decoded. Raises `FAILURES`."""
-        protocol = self._client.uaclient.protocol
-        if protocol is None:
-            raise ConnectionError("closed")
-        response: Any = struct_from_binary(answer, await protocol.send_request(request))
+        body = await self.raw(request)
+        with _only_failures():
+            response: Any = struct_from_binary(answer, Buffer(body))
         response.ResponseHeader.ServiceResult.check()
         return response
 
@@ -145,6 +149,17 @@ class Wire:
             with contextlib.suppress(*FAILURES):
                 await client.close_secure_channel()
         client.disconnect_socket()
+
+
+@contextlib.contextmanager
+def _only_failures() -> Iterator[None]:
+    """asyncua's decoders raise whatever Python does when a server's bytes make no sense."""
+    try:
+        yield
+    except FAILURES:
+        raise
+    except Exception as e:
+        raise UaError(f"{type(e).__name__}: {e}") from e
 
 
 async def _open_channel(client: Client) -> None:
