@@ -242,3 +242,15 @@ def test_of_many_samples_at_one_time_the_last_written_holds() -> None:
     out = Grid(index, ["a"], SECOND).push(Batch.of(index, ["a"] * 1000, times, np.arange(1000.0)))
     assert out is not None
     assert out.value[:, 0].tolist() == [float(np.flatnonzero(times == t)[-1]) for t in out.time]
+
+
+def test_no_row_waits_for_a_held_value_that_did_not_change() -> None:
+    index = TagIndex(["a", "b", "c"])
+    grid = Grid(index, ["a", "b", "c"], SECOND, held={"b", "c"}, grace=10**6 * SECOND)
+    first = grid.push(Batch.of(index, ["a", "b", "c"], 2 * SECOND, [1.0, 2.0, 3.0]))
+    assert first is not None
+    window = grid.push(Batch.of(index, ["a"], 4 * SECOND + 1, 5.0))  # after row 4, which b and c have not changed for
+    assert window is not None
+    assert (window.time // SECOND).tolist() == [3, 4]
+    assert window.value.tolist() == [[1.0, 2.0, 3.0]] * 2
+    assert grid.push(Batch.of(index, ["b"], 6 * SECOND + 1, 7.0)) is None  # a is not held: its rows wait for it

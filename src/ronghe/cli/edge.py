@@ -22,9 +22,7 @@ from ronghe.text import Text
 @click.option("--verbose", is_flag=True, help=str(Text("log what happens inside", "输出内部日志")))
 def up(plant: Path, host: str, port: int, no_console: bool, verbose: bool) -> None:
     """Runs a node and, unless told otherwise, its console in one event loop."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("asyncua").setLevel(logging.ERROR)
     logging.getLogger("pymodbus").setLevel(logging.ERROR)
     asyncio.run(run(plant, host, None if no_console else port))
@@ -33,9 +31,10 @@ def up(plant: Path, host: str, port: int, no_console: bool, verbose: bool) -> No
 async def run(folder: Path, host: str, port: int | None) -> None:
     """Runs the plant until SIGINT or SIGTERM. Raises PlantError, StoreLocked, or an OSError for a taken port before anything starts."""
     from ronghe.edge.node import Node
+    from ronghe.guard.limits import check_guard
     from ronghe.plant import load
 
-    node = Node(load(folder))
+    node = Node(load(folder, check_guard=check_guard))
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

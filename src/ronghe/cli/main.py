@@ -6,6 +6,9 @@ import os
 import sys
 from importlib.metadata import entry_points
 
+# Before NumPy is imported: models here are small, and threads inside a matrix product cost milliseconds at the worst moment.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import click
 
 import ronghe

@@ -245,6 +245,9 @@ class Node:
         trouble = self.recorder.trouble
         what = Text(f"nothing is being recorded: {trouble.en}", f"数据未能入库：{trouble.zh}") if trouble else None
         self._system("recorder", "critical", what)
+        trouble = self.alarms.trouble
+        what = Text(f"alarms are not being kept: {trouble.en}", f"报警未能保存：{trouble.zh}") if trouble else None
+        self._system("alarms", "high", what)
         for runner in self.runners.values():
             runner.flush(now)
         self.alarms.tick(now)
@@ -286,5 +289,6 @@ def metrics(node: Node) -> dict[str, Any]:
             "recorded": node.recorder.recorded,
             "dropped": node.recorder.dropped,
             "trouble": node.recorder.trouble,
+            "clocks_corrected": node.boundary.corrected,
         },
     }

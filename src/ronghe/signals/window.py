@@ -39,7 +39,8 @@ class Grid:
     A stretch of more than 3600 rows without any sample is passed over: the next row is that of the next sample. A clock further ahead
     of the last row than that is not the clock of these samples (a recording is played) and completes nothing.
     A value older than `max_age` ns, or not good, is NaN in `value`; its code and age stay visible. The tags in `held` are reported when
-    they change only, and their source says so when it is lost: their values have no greatest age.
+    they change only, and their source says so when it is lost: their values have no greatest age,
+    and no row waits for them once any sample after it has come.
     """
 
     def __init__(
@@ -93,7 +94,10 @@ class Grid:
                     return None
         np.maximum.at(self._newest, column, time)
         self._pending.append((time, column, value, code))
-        return self._emit(max(int(self._newest.min()), int(self._newest.max()) - self.grace))
+        newest = int(self._newest.max())
+        # A later sample shows that the source is past a row, and that what is reported on change only has not changed for it.
+        awaited = min(int(self._newest[self._ages].min(initial=newest)), newest - 1) if not self._ages.all() else int(self._newest.min())
+        return self._emit(max(int(self._newest.min()), awaited, newest - self.grace))
 
     def flush(self, now: int) -> Window | None:
         """Gives the rows that the clock completed: those at or before `now` − grace (ns)."""
