@@ -20,6 +20,8 @@ from asyncua.server.server import Server
 
 from ronghe.apps.contract import Finding
 from ronghe.console import Role, Users, serve
+from ronghe.console.desk import Desk
+from ronghe.console.throttle import Throttle
 from ronghe.edge.node import Node
 from ronghe.guard import Advice, Case, Evidence
 from ronghe.plant import load
@@ -111,6 +113,7 @@ class Station:
         self.users = Users(self.node.folder / "users.sqlite", time.time_ns)
         self.link = next(line for line in self.lines if "#/link/" in line).split()[-1]
         self.base = self.link.partition("#")[0]
+        self.cookie = Desk(self.node, self.users, Throttle(time.time_ns)).cookie
         deadline = time.monotonic() + 30
         while any(self.node.latest.time == 0):
             assert time.monotonic() < deadline, "no values came in"
@@ -147,7 +150,15 @@ class Station:
             self._failure = e
         finally:
             self._ready.set()
+            self._end_tasks()
             self._loop.close()
+
+    def _end_tasks(self) -> None:
+        """Ends what asyncua's server leaves behind when it stops."""
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
     async def _live(self) -> None:
         logging.getLogger("asyncua").setLevel(logging.ERROR)
@@ -209,7 +220,7 @@ class Station:
         """An HTTP client that is signed in with that role (ANYONE: not at all), and says that it is the console's own page."""
         client = httpx.Client(base_url=self.base, headers={"X-Ronghe": "1"}, timeout=30)
         if role is not Role.ANYONE:
-            client.cookies.set("ronghe_session", self.users.open_session(self.person(role)))
+            client.cookies.set(self.cookie, self.users.open_session(self.person(role)))
         self._clients.append(client)
         return client
 

@@ -101,7 +101,7 @@ def test_an_address_without_a_rule_is_refused_to_everybody(station: Station) -> 
     app = create_app(station.node, station.users)
     app.register(forgotten)
     with TestClient(app) as client:
-        client.cookies.set("ronghe_session", station.users.open_session(station.person(Role.ADMINISTRATOR)))
+        client.cookies.set(station.cookie, station.users.open_session(station.person(Role.ADMINISTRATOR)))
         answer = client.get("/api/forgotten")
     assert answer.status_code == 403
     assert "rule" in answer.json()["what"]["en"]

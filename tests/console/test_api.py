@@ -113,7 +113,7 @@ def test_stream_ends_with_the_session(station: Station) -> None:
     with client.stream("GET", f"/api/stream?boot={boot}") as answer:
         told = events(answer)
         next(told)
-        station.users.sign_out(client.cookies["ronghe_session"])
+        station.users.sign_out(client.cookies[station.cookie])
         assert sum(1 for _ in told) > 0  # comes to an end
     assert client.get("/api/me").status_code == 401
 

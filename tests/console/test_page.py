@@ -52,7 +52,7 @@ def open_page(station: Station, browser: Browser) -> Iterator[Open]:
         opened.append(context)
         if role is not Role.ANYONE:
             token = station.users.open_session(station.person(role))
-            context.add_cookies([{"name": "ronghe_session", "value": token, "url": station.base, "httpOnly": True, "sameSite": "Strict"}])
+            context.add_cookies([{"name": station.cookie, "value": token, "url": station.base, "httpOnly": True, "sameSite": "Strict"}])
         context.add_init_script(f"localStorage.setItem('ronghe.theme', '{theme}')")
         return Watched(context, base or station.base)
 
@@ -314,14 +314,14 @@ def test_keyboard_alone(station: Station, open_page: Open) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-@pytest.mark.parametrize(("width", "language"), [(360, "zh"), (360, "en"), (768, "en"), (1400, "zh")])
+@pytest.mark.parametrize(("width", "language"), [(360, "zh"), (360, "en"), (768, "en")])
 def test_no_page_is_wider_than_the_screen(station: Station, open_page: Open, width: int, language: str) -> None:
     station.raise_alarm()
     watched = open_page(Role.ADMINISTRATOR, width=width, language=language)
     places = {**PLACES, "case": f"#/advice/{station.advise(f'wide-{width}-{language}', 2500.0).id}"}
     for name, place in places.items():
         page = watched.go(place)
-        page.wait_for_timeout(250)
+        page.wait_for_timeout(150)
         over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert over <= 0, (name, over)
     assert watched.errors == []
@@ -340,7 +340,7 @@ def test_every_page_is_accessible(station: Station, open_page: Open, theme: str)
     found = []
     for name, place in places.items():
         page = watched.go(place)
-        page.wait_for_timeout(400)
+        page.wait_for_timeout(200)
         page.evaluate(script)
         tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
         result = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", tags)

@@ -23,6 +23,7 @@ def test_a_name_from_one_place() -> None:
     assert 0 < throttle.wait("10.0.0.1", "wang") <= 1 + WINDOW // 1_000_000_000
     assert throttle.wait("10.0.0.2", "wang") == 0  # the person at another desk is not locked out
     assert throttle.wait("10.0.0.1", "li") == 0
+    assert throttle.wait("10.0.0.1") == 0  # one-time links are for those who forgot theirs
     clock.now += WINDOW
     assert throttle.wait("10.0.0.1", "wang") == 0
 

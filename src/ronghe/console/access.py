@@ -19,7 +19,6 @@ from ronghe.console.roles import Role
 from ronghe.console.users import SESSION_LIFE
 from ronghe.text import Text
 
-COOKIE: Final = "ronghe_session"
 HEADER: Final = "X-Ronghe"
 _READING: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -27,7 +26,7 @@ _READING: Final = ("GET", "HEAD", "OPTIONS")
 def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Litestar guard of the whole application. Raises Refused (401, 403); sets `call.user`."""
     call = cast(Call, connection)
-    token = call.cookies.get(COOKIE)
+    token = session_token(call)
     user = desk_of(call).users.who(token) if token else None
     call.scope["user"] = user
     needed = handler.opt.get("role")
@@ -58,7 +57,13 @@ def _own_page_only(call: Call) -> None:
         )
 
 
+def session_token(call: Call) -> str:
+    """The token of the session cookie; empty where there is none."""
+    return call.cookies.get(desk_of(call).cookie, "")
+
+
 def session_cookie(call: Call, token: str) -> Cookie:
     """The cookie for a session token; an empty token takes it back. `Secure` wherever the page itself came by TLS."""
     life = SESSION_LIFE // 1_000_000_000 if token else 0
-    return Cookie(key=COOKIE, value=token, httponly=True, samesite="strict", secure=call.url.scheme == "https", path="/", max_age=life)
+    secure = call.url.scheme == "https"
+    return Cookie(key=desk_of(call).cookie, value=token, httponly=True, samesite="strict", secure=secure, path="/", max_age=life)

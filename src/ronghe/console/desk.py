@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,11 @@ class Desk:
     pace: Pace = field(default_factory=Pace)
     boot: str = field(default_factory=lambda: secrets.token_hex(4))
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    cookie: str = ""
+
+    def __post_init__(self) -> None:
+        # Cookies know no port: two plants on one machine must not sign each other's people out.
+        self.cookie = f"ronghe_{hashlib.sha256(str(self.node.folder.resolve()).encode()).hexdigest()[:8]}"
 
 
 def desk_of(call: Call) -> Desk:

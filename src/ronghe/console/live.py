@@ -17,7 +17,7 @@ from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 from numpy.typing import NDArray
 
-from ronghe.console.access import COOKIE
+from ronghe.console.access import session_token
 from ronghe.console.desk import Call, Desk, desk_of, needs
 from ronghe.console.failures import Refused
 from ronghe.console.roles import Role
@@ -103,7 +103,7 @@ def stream(request: Call, boot: FromQuery[str] = "", ids: Ids = "") -> Stream:
     desk = desk_of(request)
     chosen = parse_ids(ids, len(desk.node.index)) if boot == desk.boot else None
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return Stream(_messages(desk, chosen, request.cookies.get(COOKIE, "")), media_type="text/event-stream", headers=headers)
+    return Stream(_messages(desk, chosen, session_token(request)), media_type="text/event-stream", headers=headers)
 
 
 async def _messages(desk: Desk, ids: NDArray[np.int32] | None, token: str) -> AsyncIterator[bytes]:
@@ -119,7 +119,7 @@ async def _messages(desk: Desk, ids: NDArray[np.int32] | None, token: str) -> As
             yield _event("live", Changes(now=desk.node.clock() // 1_000_000, rev=rev, d=rows))
             told, silent = rev, 0
         turns += 1
-        if turns % 40 == 0 and desk.users.who(token) is None:
+        if turns % 20 == 0 and desk.users.who(token) is None:
             return  # signed out, or the role was taken away: the page finds out when it tries again
         try:
             await asyncio.wait_for(desk.closing.wait(), EVERY)

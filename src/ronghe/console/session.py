@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response, delete, get, post
 from litestar.params import JSONBody
 
-from ronghe.console.access import COOKIE, session_cookie
+from ronghe.console.access import session_cookie, session_token
 from ronghe.console.desk import Call, desk_of, needs, person
 from ronghe.console.failures import Refused
 from ronghe.console.roles import Role
@@ -84,14 +84,14 @@ async def sign_in(request: Call, data: JSONBody[SignIn]) -> Response[Me]:
 @delete("/api/session", opt=needs(Role.ANYONE), status_code=204, sync_to_thread=False)
 def sign_out(request: Call) -> Response[None]:
     """Signs out; no error when nobody was signed in."""
-    desk_of(request).users.sign_out(request.cookies.get(COOKIE, ""))
+    desk_of(request).users.sign_out(session_token(request))
     return Response(None, status_code=204, cookies=[session_cookie(request, "")])
 
 
 @post("/api/link", opt=needs(Role.ANYONE), status_code=200, sync_to_thread=False)
 def look_at_link(request: Call, data: JSONBody[Token]) -> LinkOwner:
     """Whose one-time link it is. 400 when it was used or is too old."""
-    _not_too_often(request, "")
+    _not_too_often(request)
     return LinkOwner(name=desk_of(request).users.link_for(data.token))
 
 
@@ -99,7 +99,7 @@ def look_at_link(request: Call, data: JSONBody[Token]) -> LinkOwner:
 async def use_link(request: Call, data: JSONBody[Redeem]) -> Response[Me]:
     """Uses a one-time link: sets the password and signs in."""
     desk = desk_of(request)
-    _not_too_often(request, "")
+    _not_too_often(request)
     user = await asyncio.to_thread(desk.users.redeem, data.token, data.name, data.password)
     return Response(_me(user), cookies=[session_cookie(request, desk.users.open_session(user.name))])
 
@@ -116,7 +116,7 @@ async def change_password(request: Call, data: JSONBody[Change]) -> Response[Me]
     return Response(_me(user), cookies=[session_cookie(request, desk.users.open_session(user.name))])
 
 
-def _not_too_often(request: Call, name: str) -> None:
+def _not_too_often(request: Call, name: str = "") -> None:
     wait = desk_of(request).throttle.wait(request.client.host if request.client else "", name)
     if wait:
         raise Refused(

@@ -18,9 +18,10 @@ class Throttle:
         self._clock = clock
         self._failures: dict[tuple[str, str], deque[int]] = {}
 
-    def wait(self, place: str, name: str) -> int:
-        """Seconds until the next try is allowed; 0 = now."""
-        return max(self._wait((place, name), TRIES), self._wait((place, ""), PLACE_TRIES))
+    def wait(self, place: str, name: str = "") -> int:
+        """Seconds until the next try is allowed, for a name or whatever the name; 0 = now."""
+        whole = self._wait((place, ""), PLACE_TRIES)
+        return max(whole, self._wait((place, name), TRIES)) if name else whole
 
     def failed(self, place: str, name: str) -> None:
         """Notes a failure."""
