@@ -14,7 +14,7 @@ from ronghe.historian import compaction, disk, manifest, wal
 from ronghe.historian.block import Block
 from ronghe.historian.head import Head
 from ronghe.historian.query import Sources
-from ronghe.historian.segment import Segment, SegmentWriter
+from ronghe.historian.segment import Meta, Segment, SegmentWriter
 from ronghe.text import Text
 
 if TYPE_CHECKING:
@@ -30,12 +30,16 @@ _DAY: Final = 86_400_000_000_000
 
 
 class Upkeep:
-    """The only one that changes segments and manifest. Its thread does the long work; every change is made under `_change`."""
+    """The only one that changes segments and manifest. Its thread does the long work.
+
+    `_editing` is held while files are changed, `_change` while the view is: an append takes the latter only, and so never waits for a disk.
+    """
 
     def __init__(self, store: Historian) -> None:
         self._store = store
         self._folder = store.folder
-        self._change = threading.Condition(threading.RLock())
+        self._editing = threading.RLock()
+        self._change = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._compact = False  # somebody waits for everything to be merged
@@ -157,22 +161,31 @@ class Upkeep:
         try:
             for piece in _pieces(block):
                 writer.write(piece)
-            meta = writer.finish()
             self._store.newest.save(self._folder / "newest")
+            meta = writer.finish()
         except BaseException:
             writer.abandon()
             raise
-        with self._change:
-            sources = self._store.sources
-            segments = sources.segments if meta is None else (*sources.segments, Segment(self._folder, meta, self._store.cache))
-            self._commit(segments, max(head.log + 1, self._manifest.log))
-            self._store.sources = Sources(segments, tuple(h for h in sources.heads if h is not head))
+        with self._editing:
+            more = self._segments_of(meta)
+            segments = (*self._store.sources.segments, *more)
+            self._commit(segments, max(head.log + 1, self._manifest.log), more)
+            self._show(segments, head)
             for number in wal.numbers(self._folder):
                 if number < self._manifest.log:
                     self._doom(wal.path_of(self._folder, number))
             self._remove_doomed()
+        with self._change:
             self._change.notify_all()
         return True
+
+    def _segments_of(self, meta: Meta | None) -> tuple[Segment, ...]:
+        return () if meta is None else (Segment(self._folder, meta, self._store.cache),)
+
+    def _show(self, segments: tuple[Segment, ...], sealed: Head | None = None) -> None:
+        """Makes other segments the ones that are read, in place of a head that is in them now."""
+        with self._change:
+            self._store.sources = Sources(segments, tuple(h for h in self._store.sources.heads if h is not sealed))
 
     def _merge(self, group: Sequence[Segment]) -> None:
         writer = self._new_segment(sum(s.meta.rows for s in group), with_minutes=True)
@@ -182,15 +195,14 @@ class Upkeep:
         except BaseException:
             writer.abandon()
             raise
-        with self._change:
+        merged = self._segments_of(meta)
+        with self._editing:
             now = self._store.sources.segments
             at = now.index(group[0]) if group[0] in now else -1
-            if at < 0 or now[at : at + len(group)] != tuple(group):  # some of them were retired meanwhile
-                for file in Segment(self._folder, meta, self._store.cache).files if meta else ():
-                    self._doom(file.path)
-                return
-            merged = () if meta is None else (Segment(self._folder, meta, self._store.cache),)
-            self._replace((*now[:at], *merged, *now[at + len(group) :]))
+            if at >= 0 and now[at : at + len(group)] == tuple(group):
+                self._replace((*now[:at], *merged, *now[at + len(group) :]), merged)
+            else:  # some of them were retired meanwhile
+                self._doom_all(merged)
 
     def _urgent(self) -> None:
         """Between two pieces of a long merge: what must not wait for its end."""
@@ -201,11 +213,11 @@ class Upkeep:
 
     def retire(self) -> int:
         """Removes the segments that are wholly older than what is kept; gives how many. Raises OSError."""
-        with self._change:
+        with self._editing:
             now, oldest = self._store.sources.segments, self._oldest()
             kept = tuple(s for s in now if s.meta.last >= oldest)
             if len(kept) < len(now):
-                self._replace(kept)
+                self._replace(kept, ())
             return len(now) - len(kept)
 
     def _oldest(self) -> int:
@@ -223,16 +235,25 @@ class Upkeep:
         number, self._next = self._next, self._next + 1
         return SegmentWriter(self._folder / f"seg-{number:010d}.parquet", rows, with_minutes=with_minutes)
 
-    def _commit(self, segments: tuple[Segment, ...], log: int) -> None:
-        new = manifest.Manifest(next=self._next, log=log, segments=tuple(s.meta for s in segments))
-        manifest.save(self._folder, new)
-        self._manifest = new
+    def _commit(self, segments: tuple[Segment, ...], log: int, new: tuple[Segment, ...]) -> None:
+        """Makes some segments those of the store; `new` are removed again when that fails, or a full disk would only become fuller."""
+        wanted = manifest.Manifest(next=self._next, log=log, segments=tuple(s.meta for s in segments))
+        try:
+            manifest.save(self._folder, wanted)
+        except OSError:
+            if manifest.load(self._folder) != wanted:  # else it is there, and only not known to be durable
+                self._doom_all(new)
+            raise
+        self._manifest = wanted
 
-    def _replace(self, segments: tuple[Segment, ...]) -> None:
+    def _replace(self, segments: tuple[Segment, ...], new: tuple[Segment, ...]) -> None:
         gone = set(self._store.sources.segments) - set(segments)
-        self._commit(segments, self._manifest.log)
-        self._store.sources = Sources(segments, self._store.sources.heads)
-        for segment in gone:
+        self._commit(segments, self._manifest.log, new)
+        self._show(segments)
+        self._doom_all(tuple(gone))
+
+    def _doom_all(self, segments: tuple[Segment, ...]) -> None:
+        for segment in segments:
             for file in segment.files:
                 self._doom(file.path)
             segment.close()
@@ -246,7 +267,7 @@ class Upkeep:
         """Removes what nothing refers to, now or, while somebody reads the folder, later."""
         if not self._doomed:
             return
-        with self._change, disk.ReaderLock.none(self._folder) as alone:
+        with self._editing, disk.ReaderLock.none(self._folder) as alone:
             left = []
             for path, since in self._doomed:
                 if not alone and time.monotonic() - since < _READER_GRACE:
