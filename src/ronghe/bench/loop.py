@@ -112,9 +112,9 @@ async def latency(rows: int, folder: Path) -> dict[str, Any]:
         "end_to_end_p50_us": float(np.percentile(whole[warm], 50)),
         "end_to_end_p99_us": float(np.percentile(whole[warm], 99)),
         "rows": rows,
-        "protocol": "a batch of 8 sensor values enters the node (scaling, range check, latest values, recorder) and is put on the grid, scored "
-        "and explained by maintenance.detect in its own thread; compute = CPU time of both threads on that path, end to end = wall time from "
-        "the batch's entry to the app's result; historian recording meanwhile; first tenth left out",
+        "protocol": "a batch of 8 sensor values and 2 set-points enters the node (scaling, range check, latest values, recorder) and is put on "
+        "the grid, scored and explained by maintenance.detect in its own thread; compute = CPU time of both threads on that path, end to "
+        "end = wall time from the batch's entry to the app's result; historian recording meanwhile; first tenth left out",
     }
 
 
@@ -156,8 +156,8 @@ async def load(seconds: int, folder: Path) -> dict[str, Any]:
         "rss_peak_mb": int(status["VmHWM"].split()[0]) / 1024,
         "samples_per_s": recorded / wall,
         "app_rows_per_s": rows / wall,
-        "load_protocol": f"one node (no console): {TAGS_IN_ALL} doubles of one node-opcua server, all changing once a second, by subscription; "
-        f"{EQUIPMENT} maintenance.detect apps of {TAGS_IN_ALL // EQUIPMENT} tags, models fitted before; every sample recorded durably; measured "
+        "load_protocol": f"one node (no console): {TAGS_IN_ALL} doubles of one node-opcua server, all changing once a second, subscribed; "
+        f"{EQUIPMENT} maintenance.detect apps of {TAGS_IN_ALL // EQUIPMENT} tags, models fitted before; every sample recorded durably; "
         f"over {wall:.0f} s after a warm-up of five samples a tag; CPU of the whole process, user and system",
     }
 
