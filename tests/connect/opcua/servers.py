@@ -9,7 +9,7 @@ import json
 import socket
 import subprocess
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -66,50 +66,64 @@ def _drain(pipe: Any, said: list[str]) -> None:
 
 
 class Proxy:
-    """A cable between a client and a server, which can be cut, left dead without a sign, or mended."""
+    """A cable between a client and a server, which can be cut, left dead without a sign, spoil what it carries, or be mended."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
         self._server: asyncio.Server | None = None
-        self._pairs: list[asyncio.StreamWriter] = []
-        self._dead = asyncio.Event()
+        self._writers: list[asyncio.StreamWriter] = []
+        self._joined: set[asyncio.Task[None]] = set()
+        self._dead = False
         self.port = 0
+        self.spoil: Callable[[bytes], bytes] | None = None
+        """Is given the next bytes from the server, once."""
 
     @property
     def url(self) -> str:
         return f"opc.tcp://127.0.0.1:{self.port}"
 
     async def mend(self) -> None:
-        self._dead.clear()
+        self._dead = False
         if self._server is None:
             self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
         """Every connection ends, none can be made."""
-        assert self._server is not None
-        self._server.close()
-        self._server = None
-        for writer in self._pairs:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in self._writers:
             writer.transport.abort()
-        self._pairs.clear()
+        await asyncio.gather(*self._joined, return_exceptions=True)
+        self._writers.clear()
 
     def silence(self) -> None:
         """Connections stay, and carry nothing any more."""
-        self._dead.set()
+        self._dead = True
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(*self._target)
-        self._pairs += [writer, far_writer]
-        await asyncio.gather(self._carry(reader, far_writer), self._carry(far_reader, writer))
+        task = asyncio.current_task()
+        assert task is not None
+        self._joined.add(task)
+        self._writers.append(writer)
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+            self._writers.append(far_writer)
+            await asyncio.gather(self._carry(reader, far_writer, back=False), self._carry(far_reader, writer, back=True))
+        finally:
+            self._joined.discard(task)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                if not self._dead.is_set():
+                if back and self.spoil is not None:
+                    self.spoil, spoil = None, self.spoil
+                    data = spoil(data)
+                if not self._dead:
                     writer.write(data)
                     await writer.drain()
-        writer.close()
+        writer.transport.abort()
 
 
 class Keeper:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.connect.contract import PATIENCE, Collected, until
-from tests.connect.opcua.servers import NodeServer
+from tests.connect.opcua.servers import NodeServer, Proxy
 
 from ronghe.connect import Item
 from ronghe.connect.opcua import OpcUa, Options, shard
@@ -27,18 +27,23 @@ ACKNOWLEDGE = b"ACKF" + struct.pack("<IIIIII", 28, 0, 65535, 65535, 0, 0)
 async def stranger(first: bytes, second: bytes) -> AsyncIterator[str]:
     """Answers the first message with one thing and every later one with another."""
 
+    talks = set[asyncio.Task[None]]()
+
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks.add(task)
         answer = first
         with contextlib.suppress(OSError):
             while await reader.read(65536):
                 writer.write(answer)
                 await writer.drain()
                 answer = second
-        writer.close()
+        writer.transport.abort()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
         yield f"opc.tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.gather(*talks)
 
 
 NOISE = random.Random(7).randbytes(300)
@@ -72,38 +77,27 @@ async def test_nonsense_in_the_middle(press: NodeServer, monkeypatch: pytest.Mon
     """A proxy spoils bytes of a connection that worked: lost, told, built again; `run` never ends by it."""
     monkeypatch.setattr(shard, "_PAUSES", (0.02,))
     monkeypatch.setattr(Acquisition, "keep_alive", 0.2)
-    dice, spoil = random.Random(3), asyncio.Event()
+    dice = random.Random(3)
 
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                if back and spoil.is_set():
-                    spoil.clear()
-                    patched = bytearray(data)
-                    for _ in range(5):
-                        patched[dice.randrange(len(patched))] = dice.randrange(256)
-                    data = bytes(patched)
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+    def patched(data: bytes) -> bytes:
+        out = bytearray(data)
+        for _ in range(5):
+            out[dice.randrange(len(out))] = dice.randrange(256)
+        return bytes(out)
 
-    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", press.port)
-        await asyncio.gather(carry(reader, far_writer, back=False), carry(far_reader, writer, back=True))
-
-    index, sink = TagIndex(), Collected()
-    async with await asyncio.start_server(join, "127.0.0.1", 0) as server:
-        url = f"opc.tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        driver = OpcUa(Options(url=url, timeout=1), index)
-        item = Item(id=index.id("n"), address="nsu=http://example.org/press;s=Press.Count", every=0.05)
-        task = asyncio.create_task(driver.run([item], sink))
-        for _ in range(10):
-            seen = sink.good("n")
-            spoil.set()
-            await until(lambda n=seen: task.done() or (not spoil.is_set() and sink.good("n") > n), "samples go on")
-            assert not task.done(), task.exception()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    proxy, index, sink = Proxy("127.0.0.1", press.port), TagIndex(), Collected()
+    await proxy.mend()
+    driver = OpcUa(Options(url=proxy.url, timeout=1), index)
+    item = Item(id=index.id("n"), address="nsu=http://example.org/press;s=Press.Count", every=0.05)
+    task = asyncio.create_task(driver.run([item], sink))
+    for _ in range(10):
+        seen = sink.good("n")
+        proxy.spoil = patched
+        await until(lambda n=seen: task.done() or (proxy.spoil is None and sink.good("n") > n), "samples go on")
+        assert not task.done(), task.exception()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await proxy.cut()
     told = [r[2] == q.BAD_NO_COMMUNICATION for r in sink.rows("n")]
     assert not any(a and b for a, b in itertools.pairwise(told)), "a loss was told twice"
