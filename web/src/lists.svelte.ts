@@ -1,5 +1,5 @@
 // Alarms, cases, connections and apps: what the top bar counts and several pages show. Fetched again when the stream says they changed.
-import { api, Failure } from "./api";
+import { api, type Failure } from "./api";
 import { live } from "./live.svelte";
 import type { Alarm, AlarmList, AlarmState, AppView, Cases, Connections, Priority } from "./types";
 
@@ -28,8 +28,7 @@ export class List<T> {
         this.now = await this.fetch();
         this.failure = null;
       } catch (error) {
-        if (error instanceof Failure) this.failure = error;
-        else throw error;
+        this.failure = error as Failure;
       }
       if (this.pause) await new Promise((done) => setTimeout(done, this.pause));
     } while (this.again);

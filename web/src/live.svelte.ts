@@ -32,14 +32,27 @@ class Live {
   private timer = 0;
   private running = false;
 
+  constructor() {
+    setInterval(() => this.running && this.beat(), 500);
+    // A hidden page holds no connection: browsers allow six to one server, and control rooms have many tabs.
+    document.addEventListener("visibilitychange", () => {
+      this.close();
+      this.link = "opening"; // what was seen before is not current until told again
+      this.open();
+    });
+    addEventListener("offline", () => (this.link = "lost"));
+  }
+
   start() {
-    if (this.running) return;
     this.running = true;
     this.open();
-    setInterval(() => this.beat(), 500);
-    // A hidden page holds no connection: browsers allow six to one server, and control rooms have many tabs.
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.open()));
-    addEventListener("offline", () => (this.link = "lost"));
+  }
+
+  /** Nobody is signed in any more. */
+  stop() {
+    this.running = false;
+    this.close();
+    this.link = "opening";
   }
 
   cell(tag: string): Cell {
@@ -65,7 +78,7 @@ class Live {
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => {
       const missing = [...this.wanted.keys()].some((tag) => !this.asked.has(tag) && plant.tag(tag));
-      if (this.running && missing) this.open();
+      if (missing) this.open();
     }, LINGER);
   }
 
@@ -77,7 +90,8 @@ class Live {
   private open() {
     this.close();
     const known = plant.now;
-    if (!known || document.hidden) return;
+    if (!known || document.hidden || !this.running) return;
+    this.last = performance.now();
     this.names = known.tags.map((t) => t.tag);
     this.asked = new Set([...this.wanted.keys()].filter((tag) => plant.tag(tag)));
     const ids = ranges(known.tags.filter((t) => this.asked.has(t.tag)).map((t) => t.id));
@@ -87,7 +101,7 @@ class Live {
     this.source.onerror = () => {
       // A browser gives up for good after an HTTP error: try again ourselves, and find out whether we are still signed in.
       if (this.source?.readyState !== EventSource.CLOSED) return;
-      setTimeout(() => void api.me().then(() => this.again(), () => this.running && this.open()), 2000);
+      setTimeout(() => this.running && void api.me().then(() => this.again(), () => this.open()), 2000);
     };
   }
 
@@ -122,13 +136,9 @@ class Live {
 
   private beat() {
     this.now = Date.now() + this.offset;
-    if (this.link === "live" && !document.hidden && performance.now() - this.last > SILENT) {
-      this.link = "lost";
-      this.open();
-    } else if (this.link === "lost" && performance.now() - this.last > SILENT && !document.hidden) {
-      this.last = performance.now();
-      this.open();
-    }
+    if (document.hidden || performance.now() - this.last < SILENT) return;
+    this.link = "lost";
+    this.open();
   }
 }
 
