@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from tests.guard.station import HEAT, POWER, SPEED, S, Station
 
+from ronghe.errors import GuardError
 from ronghe.guard import Measured
 from ronghe.guard.student import t_cdf, t_quantile
-from ronghe.guard.worth import LEAST_EFFECTIVE, difference, mean_and_variance
+from ronghe.guard.worth import LEAST_EFFECTIVE, cycle_means, difference, mean_and_variance, of_cycles
 from ronghe.plant.model import Worth
 
 Make = Callable[..., Station]
@@ -80,6 +81,28 @@ def test_a_constant_is_known_exactly() -> None:
 def test_student(p: float, freedom: float, t: float) -> None:  # tables; 12.5 between 2.17881 (12) and 2.16037 (13)
     assert t_quantile(p, freedom) == pytest.approx(t, abs=5e-4)
     assert t_cdf(t_quantile(p, freedom), freedom) == pytest.approx(p)
+
+
+@pytest.mark.parametrize(("cycles", "covered"), [(4, 0.93), (5, 0.93), (10, 0.935)])
+def test_cycles_as_observations_cover_what_is_true(cycles: int, covered: float) -> None:
+    """A load cycle of 60 samples, a level of its own for each cycle, and noise: nominal 95 %."""
+    chance, period = np.random.default_rng(8), 60
+    shape, times = 5 * np.sin(np.arange(period) / period * 2 * np.pi), np.arange(cycles * period, dtype=np.int64) * S
+    inside = 0
+    for _ in range(1500):
+        sides = []
+        for level in (20.0, 18.0):
+            own = np.repeat(chance.standard_normal(cycles), period)
+            values = level + own + np.tile(shape, cycles) + 0.3 * chance.standard_normal(cycles * period)
+            sides.append(cycle_means(times, values, 0, cycles * period * S, period * S))
+        _, low, high = of_cycles(*sides)
+        inside += low <= -2.0 <= high
+    assert inside / 1500 >= covered
+
+
+def test_whole_cycles_only_the_latest_ones() -> None:
+    times = np.arange(10, dtype=np.int64) * S
+    assert cycle_means(times, np.arange(10.0), 0, 10 * S, 3 * S).tolist() == [2.0, 5.0, 8.0]
 
 
 # --- in the guard -------------------------------------------------------------------------------------------------------------------
@@ -157,6 +180,22 @@ async def test_a_second_write_within_the_window_spoils_it(station: Make) -> None
     assert worth is not None
     assert not worth.enough
     assert "another write" in worth.text.en
+
+
+async def test_a_machine_that_runs_in_cycles_is_measured_by_whole_cycles(station: Make) -> None:
+    worth = await act(station(worth=Worth(tag=POWER, before="1min", after="1min", cycle="10s")), fall=2.0, before=70, after=70)
+    assert worth is not None
+    assert worth.enough
+    assert worth.effective == (6.0, 6.0)
+    assert "6 whole cycles" in worth.baseline.en
+    assert "6 个完整循环" in worth.baseline.zh
+    assert worth.high is not None
+    assert worth.high < 0
+
+
+async def test_a_window_of_too_few_cycles_is_refused_when_the_plant_is_read(station: Make) -> None:
+    with pytest.raises(GuardError, match="must each hold 4 cycles"):
+        station(worth=Worth(tag=POWER, before="1min", after="1min", cycle="20s"))
 
 
 async def test_a_hand_on_the_set_point_spoils_it(station: Make) -> None:

@@ -13,8 +13,8 @@ from ronghe.text import Text
 @click.command(
     help=str(
         Text(
-            "Run the demonstration plant: two real protocol servers play real recordings; the rig's cooler begins to fail after 45 s.",
-            "运行演示工厂：两台真实协议服务器回放真实录波，约 45 秒后试验台冷却器开始劣化。",
+            "Run the demonstration plant: two real protocol servers play real recordings; the rig's cooler begins to fail after 30 s.",
+            "运行演示工厂：两台真实协议服务器回放真实录波，约 30 秒后试验台冷却器开始劣化。",
         )
     )
 )

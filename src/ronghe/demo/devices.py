@@ -18,8 +18,8 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from ronghe.demo.rig import NOMINAL_FAN, NOMINAL_PUMP, Rig, rows
 
 NAMESPACE = "urn:ronghe:demo:rig"
-SPEED = 10.0  # recorded seconds played in one second
-GOOD_FOR = 45.0  # s until the cooler begins to fail
+SPEED = 20.0  # recorded seconds played in one second
+GOOD_FOR = 30.0  # s until the cooler begins to fail
 FAILS_IN = 6.0  # s it takes to get from good to BAD
 BAD = 0.32  # condition at the end
 

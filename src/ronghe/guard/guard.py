@@ -304,7 +304,9 @@ class Guard:
         case = self._docket.cases[case_id]
         limits, (start, end) = self._limits[case.advice.tag], self._span(case_id)
         assert self._history is not None
-        others = [m.time for m in self._docket.moves[limits.tag] if m.case != case_id and start <= m.time < end]
+        assert limits.worth is not None
+        rivals = [t for t, own in self._limits.items() if own.worth is not None and own.worth.tag == limits.worth.tag]
+        others = sorted((m.time, tag) for tag in rivals for m in self._docket.moves[tag] if m.case != case_id and start <= m.time < end)
         try:
             worth = await asyncio.to_thread(measure, limits, case, self._history, others)
         except Exception as e:  # the historian's affair: the action itself was sound

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ronghe.errors import GuardError, Problem, RongheError
 from ronghe.guard.condition import Condition, parse
@@ -19,6 +19,9 @@ from ronghe.plant.quantity import parse_range, parse_rate
 from ronghe.signals.when import parse_duration
 from ronghe.text import Text
 
+LEAST_CYCLES: Final = 4
+"""Whole load cycles in a window: fewer means say next to nothing of how much they differ by chance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Valuation:
@@ -30,6 +33,7 @@ class Valuation:
     before: int
     settle: int
     after: int
+    cycle: int  # ns; 0: none
     price: float
     currency: str
 
@@ -183,6 +187,21 @@ def _positive(text: str) -> int:
     return ns
 
 
+def _cycle(worth: Worth) -> int:
+    """The load cycle in ns, 0 for none. Raises GuardError when a window does not hold enough of them."""
+    if not worth.cycle:
+        return 0
+    cycle = _positive(worth.cycle)
+    if min(_positive(worth.before), _positive(worth.after)) < LEAST_CYCLES * cycle:
+        raise GuardError(
+            Text(
+                f"before and after must each hold {LEAST_CYCLES} cycles of {worth.cycle}",
+                f"before 与 after 各须至少包含 {LEAST_CYCLES} 个 {worth.cycle} 的循环",
+            )
+        )
+    return cycle
+
+
 def _valuation(worth: Worth, plant: Plant) -> Valuation:
     if worth.tag not in plant.tags or plant.property_of(worth.tag).type == "text":
         raise GuardError(Text(f"no tag with a number: {worth.tag}", f"没有数值测点：{worth.tag}"))
@@ -193,6 +212,7 @@ def _valuation(worth: Worth, plant: Plant) -> Valuation:
         before=_positive(worth.before),
         settle=parse_duration(worth.settle),
         after=_positive(worth.after),
+        cycle=_cycle(worth),
         price=worth.price,
         currency=worth.currency,
     )

@@ -77,6 +77,9 @@ class Worth(msgspec.Struct, frozen=True, kw_only=True):
     before: Annotated[str, Meta(description="baseline: this long just before the action, e.g. 10min")] = "10min"
     settle: Annotated[str, Meta(description="left out after the action, while the process moves, e.g. 2min")] = "0s"
     after: Annotated[str, Meta(description="measured: this long after settling, e.g. 10min")] = "10min"
+    cycle: Annotated[
+        str, Meta(description="length of a load cycle, e.g. 1min: whole cycles are compared, each one observation; empty: no cycle")
+    ] = ""
     price: Annotated[float, Meta(description="money per unit of the tag and hour (0: worth is given in the tag's own unit only)")] = 0.0
     currency: Annotated[str, Meta(description="of the price, ISO 4217")] = "CNY"
 

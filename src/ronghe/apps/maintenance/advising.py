@@ -71,7 +71,7 @@ class Adviser:
                 if near
                 else Text("e.g. cooler_efficiency low", "例如 cooler_efficiency low"),
             )
-        for duration in (rule.within, rule.expires, rule.again):
+        for duration in (rule.within, rule.after, rule.expires, rule.again):
             parse_duration(duration)
 
     def feedback(self, advice: str, outcome: str) -> None:
@@ -101,8 +101,11 @@ class Adviser:
         """What is to be advised at `now` (ns) for a finding, given the present set-points. Nothing where one of them is not known."""
         out = []
         for i, rule in enumerate(self._rules):
+            given = self._given.get((finding, i))
             if not self._matches(rule, cause):
                 self._given[finding, i] = _Standing("", 0, closed=True)
+            elif given is None and parse_duration(rule.after) > 0:
+                self._given[finding, i] = _Standing("", now + parse_duration(rule.after))
             elif self._may(finding, i, rule, now):
                 value = self._value(rule, set_points.get(self.set_points[i], math.nan))
                 if value is not None:

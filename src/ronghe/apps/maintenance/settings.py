@@ -30,6 +30,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     to: Annotated[float | None, Meta(description="or set it to this value")] = None
     within: Annotated[str, Meta(description="the effect shows within this time; no second step before")] = "5min"
     expect: Annotated[Expect | None, Meta(description="the effect that is promised and then checked")] = None
+    after: Annotated[str, Meta(description="only when the finding has stood this long: a last resort comes after the first")] = "0s"
     valid_while: Annotated[str, Meta(description="condition over tags under which the advice holds, as in an interlock")] = ""
     expires: Annotated[str, Meta(description="the advice is void after this time")] = "15min"
     again: Annotated[str, Meta(description="after a refusal, a failure or a roll-back, the next try waits this long")] = "1h"
