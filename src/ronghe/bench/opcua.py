@@ -33,14 +33,15 @@ _EVERY: Final = 100  # ms
 _NAMESPACE: Final = "http://example.org/load"
 _PROTOCOL: Final = (
     "one node-opcua server, {tags} Double variables changing every {every} ms; each client alone in its own process, {warm:g} s warm-up "
-    "after its last item is set up, {measure:g} s measured; distinct (tag, source time) per second; cpu_s: CPU seconds of the client's "
-    "process per second; us_a_sample: CPU time for one sample; lag: arrival minus source time, same clock"
+    "after its last item is set up, {measure:g} s measured (asyncua: the middle of three connections, half of that each); distinct "
+    "(tag, source time) per second; cpu_s: CPU seconds of the client's process per second; us_a_sample: CPU time for one sample; "
+    "lag: arrival minus source time, same clock"
 )
 
 
 def run(full: bool) -> dict[str, Any]:
     """Measures all three; ends within 50 s unless `full`. Raises RongheError when Node.js is missing or a part fails."""
-    warm, measure = (5.0, 20.0) if full else (2.0, 6.0)
+    warm, measure = (5.0, 20.0) if full else (2.0, 5.0)
     load = os.getloadavg()[0]
     folder = peers.folder()
     with tempfile.TemporaryDirectory() as pki:
@@ -104,7 +105,7 @@ async def _driver(ask: dict[str, Any]) -> dict[str, float]:
         arrived.append(time.time_ns())
 
     running = asyncio.create_task(driver.run(items, sink))
-    while driver.health.state != "up":  # noqa: ASYNC110  # health is plain data
+    while driver.health.state != "up":  # health is plain data
         await asyncio.sleep(0.05)
     cpu, start, end = await _measure(ask)
     running.cancel()
@@ -114,7 +115,15 @@ async def _driver(ask: dict[str, Any]) -> dict[str, float]:
     return _result(np.concatenate([b.tag for b in kept]), np.concatenate([b.time for b in kept]), at, cpu, start, end)
 
 
-async def _plain(ask: dict[str, Any]) -> dict[str, float]:
+async def _plain(ask: dict[str, Any]) -> dict[str, Any]:
+    """The middle one of three connections: with one Publish request outstanding, the rate hangs on how its answers fall against the
+    server's publishing timer, and differs from one connection to the next by a factor of two and more."""
+    rounds = [await _plain_once({**ask, "warm": ask["warm"] / 2, "measure": ask["measure"] / 2}) for _ in range(3)]
+    rounds.sort(key=lambda r: r["per_s"])
+    return {**rounds[1], "rounds_per_s": [r["per_s"] for r in rounds]}
+
+
+async def _plain_once(ask: dict[str, Any]) -> dict[str, float]:
     tags, times, arrived = list[int](), list[int](), list[int]()
 
     class Handler:
