@@ -21,7 +21,7 @@ _COMPARED: Final = ("ingest_per_s", "bytes_per_point", "last_all_ms", "raw_ms", 
 _PEERS: Final = ("duckdb", "postgres", "sqlite", "chdb", "influxdb")
 
 
-def run(full: bool = False, *, tags: int = 10_000, samples: int = 1000, peer_samples: int = 50) -> dict[str, Any]:
+def run(full: bool = False, *, tags: int = 10_000, samples: int = 1000, peer_samples: int = 100) -> dict[str, Any]:
     """The whole comparison. `full`: the peers too are given all `samples`, which takes minutes."""
     began = time.monotonic()
     size = Size(tags, samples)

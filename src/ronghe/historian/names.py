@@ -68,12 +68,12 @@ class Names:
             self._to_store = np.concatenate([self._to_store, np.full(more, -1, np.int32)])
         ids = self._to_store[tag]
         if len(ids) and int(ids.min()) < 0:
-            self._learn(np.unique(tag[ids < 0]))
+            self._learn(sorted(set(tag[ids < 0].tolist())))
             ids = self._to_store[tag]
         return ids
 
-    def _learn(self, tags: NDArray[np.int32]) -> None:
-        names = [self._index.names[t] for t in tags.tolist()]
+    def _learn(self, tags: list[int]) -> None:
+        names = [self._index.names[t] for t in tags]
         new = [n for n in names if n not in self._ids]
         if new:
             bodies = [msgspec.json.encode(n) for n in new]

@@ -161,6 +161,7 @@ class Historian:
             self._log = wal.LogWriter(self.folder, self._next_log)
             head.log = self._next_log
             self._next_log += 1
+        self._upkeep.pace(len(block))
         self._log.append(block)
         head.add(block)
         self.newest.update(block)

@@ -20,8 +20,11 @@ from ronghe.text import Text
 if TYPE_CHECKING:
     from ronghe.historian.store import Historian
 
-BACKLOG: Final = 4
-"""Heads that may wait to be sealed before an append has to wait."""
+BACKLOG: Final = 8
+"""Heads that may wait to be sealed before an append has to wait for one."""
+_PACED: Final = 2  # heads that may wait before appends are slowed down
+_PACE: Final = 0.2e-6  # s that an append waits for each of its rows and each head beyond these
+_PAUSE_MAX: Final = 0.02  # s
 _EVERY: Final = 30.0  # s between looks at retention and at files that wait for their readers
 _AGAIN: Final = 2.0  # s until work that failed is tried again
 _READER_GRACE: Final = 3600.0  # s for which files are kept for readers; a forgotten one must not fill the disk
@@ -83,6 +86,13 @@ class Upkeep:
         """Returns when not too many heads wait to be sealed. Raises what keeps them from it."""
         with self._change:
             self._wait_while(lambda: len(self._store.sources.heads) > BACKLOG)
+
+    def pace(self, rows: int) -> None:
+        """Slows appends down that come faster than they can be sealed: many short waits instead of a long one at the backlog's end."""
+        late = len(self._store.sources.heads) - 1 - _PACED
+        if late > 0:
+            with self._change:
+                self._change.wait(min(late * rows * _PACE, _PAUSE_MAX))
 
     def seal_all(self) -> None:
         """Returns when every head but the last is sealed. Raises what keeps them from it."""
