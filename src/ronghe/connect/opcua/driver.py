@@ -16,6 +16,7 @@ from ronghe.connect.opcua import address, walk
 from ronghe.connect.opcua import options as settings
 from ronghe.connect.opcua.session import Session, connect, is_good
 from ronghe.connect.opcua.shard import Shard
+from ronghe.connect.opcua.together import Together
 from ronghe.connect.opcua.values import batch, built_in, variant
 from ronghe.errors import BadFrame, ConnectError, Unreachable
 from ronghe.plant.model import ValueType
@@ -58,12 +59,11 @@ class OpcUa(Driver):
         self._shards = dict.fromkeys(range(n))
         self._state("connecting", None)
         shards = [Shard(i, self.options, self.index, part, sink, self, self._clock) for i, part in enumerate(parts)]
+        work = Together()
+        for shard in shards:
+            work.begin(shard.run())
         try:
-            async with asyncio.TaskGroup() as group:
-                for shard in shards:
-                    group.create_task(shard.run())
-        except BaseExceptionGroup as e:
-            raise e.exceptions[0] from e
+            await work.until_one_fails()
         finally:
             self._live.clear()
             self._state("stopped", None)
