@@ -143,10 +143,11 @@ def not_measured(
 
 
 def _baseline(worth: Valuation, case: Case) -> Text:
-    at, minutes = format_time(case.written_at), f"{worth.before / 60e9:g} min"
+    at = format_time(case.written_at)
+    span = f"{worth.before / 60e9:g} min" if worth.before >= 60e9 else f"{worth.before / 1e9:g} s"
     cycles = worth.before // worth.cycle if worth.cycle else 0
     whole = Text(f", {cycles} whole cycles", f"（{cycles} 个完整循环）") if cycles else Text("")
-    return Text(f"mean of {worth.tag} over the {minutes}{whole.en} before {at}", f"{worth.tag} 在 {at} 之前 {minutes}{whole.zh} 的均值")
+    return Text(f"mean of {worth.tag} over the {span}{whole.en} before {at}", f"{worth.tag} 在 {at} 之前 {span}{whole.zh} 的均值")
 
 
 def _priced(
