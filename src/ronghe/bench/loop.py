@@ -112,7 +112,7 @@ async def latency(rows: int, folder: Path) -> dict[str, Any]:
         "end_to_end_p50_us": float(np.percentile(whole[warm], 50)),
         "end_to_end_p99_us": float(np.percentile(whole[warm], 99)),
         "rows": rows,
-        "protocol": "a batch of 8 sensor values and 2 set-points enters the node (scaling, range check, latest values, recorder) and is put on "
+        "protocol": "a batch of 8 sensor values and 2 set-points enters the node (scaling, range, latest values, recorder) and is put on "
         "the grid, scored and explained by maintenance.detect in its own thread; compute = CPU time of both threads on that path, end to "
         "end = wall time from the batch's entry to the app's result; historian recording meanwhile; first tenth left out",
     }
