@@ -41,17 +41,21 @@ _PROTOCOL: Final = (
 
 def run(full: bool) -> dict[str, Any]:
     """Measures all three; ends within 50 s unless `full`. Raises RongheError when Node.js is missing or a part fails."""
-    warm, measure = (5.0, 20.0) if full else (2.0, 5.0)
+    return compare(_TAGS, *((5.0, 20.0) if full else (2.0, 5.0)))
+
+
+def compare(tags: int, warm: float, measure: float) -> dict[str, Any]:
+    """As `run`, for another number of tags and other spans (s)."""
     load = os.getloadavg()[0]
     folder = peers.folder()
     with tempfile.TemporaryDirectory() as pki:
-        config = json.dumps({"pki": pki, "tags": _TAGS, "every": _EVERY})
+        config = json.dumps({"pki": pki, "tags": tags, "every": _EVERY})
         server = subprocess.Popen(
             [peers.node(), "opcua_server.js", config], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         try:
             url = f"opc.tcp://127.0.0.1:{_port(server)}"
-            ask = json.dumps({"url": url, "tags": _TAGS, "every": _EVERY, "warm": warm, "measure": measure})
+            ask = json.dumps({"url": url, "tags": tags, "every": _EVERY, "warm": warm, "measure": measure})
             ours = _client([sys.executable, "-m", "ronghe.bench.opcua", "driver", ask])
             plain = _client([sys.executable, "-m", "ronghe.bench.opcua", "plain", ask])
             other = _client([peers.node(), str(folder / "opcua_client.js"), ask])
@@ -66,9 +70,9 @@ def run(full: bool) -> dict[str, Any]:
         "cpu_s": ours["cpu_s"],
         "times_asyncua_plain": round(ours["per_s"] / plain["per_s"], 2),
         "times_node_client": round(ours["per_s"] / other["per_s"], 3),
-        "offered_per_s": _TAGS * 1000 / _EVERY,
+        "offered_per_s": tags * 1000 / _EVERY,
         "clients": {"driver": ours, "asyncua_plain": plain, "node_client": other},
-        "protocol": _PROTOCOL.format(tags=_TAGS, every=_EVERY, warm=warm, measure=measure),
+        "protocol": _PROTOCOL.format(tags=tags, every=_EVERY, warm=warm, measure=measure),
         "load_average": load,
     }
 
