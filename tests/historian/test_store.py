@@ -387,6 +387,17 @@ def test_questions_that_make_no_sense_are_refused(store: Historian, ask: Callabl
         ask(store)
 
 
+def test_spans_and_times_beyond_what_a_clock_holds(store: Historian) -> None:
+    put(store, "a", (1, 1.0))
+    for settle in (_nothing, Historian.flush):
+        settle(store)
+        assert len(store.raw(["a"], -(10**30), 10**30)) == 1
+        assert len(store.raw(["a"], -(10**30), -5)) == 0
+        assert store.aggregate(["a"], -(10**30), 10**30, 60 * S).num_rows == 1
+        assert len(store.last(["a"], at=10**30)) == 1
+        assert len(store.last(["a"], at=-1)) == 0
+
+
 def test_an_empty_store_answers(store: Historian) -> None:
     assert len(store.last()) == 0
     assert len(store.last(at=NOW)) == 0

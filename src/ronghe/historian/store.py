@@ -101,13 +101,15 @@ class Historian:
 
     def _open(self) -> None:
         self._manifest = manifest.load(self.folder)
-        self._names = Names(self.folder, self.index, readonly=self.readonly)
         self.newest = Newest()
         self.cache = BlockCache()
         segments = tuple(Segment(self.folder, meta, self.cache) for meta in self._manifest.segments)
         if not self.newest.load(self.folder / "newest") and segments:
-            self.newest.update(Sources(segments).last(self._known(None), _FOREVER))
+            tags = np.unique(np.concatenate([s.index().tag for s in segments]))
+            self.newest.update(Sources(segments).last(tags, _FOREVER))
         self.sources = Sources(segments, tuple(self._replay()))
+        # After the logs: a writer makes a name durable before the first sample that uses it, so that none is unknown here.
+        self._names = Names(self.folder, self.index, readonly=self.readonly)
         if not self.readonly:
             self._log: wal.LogWriter | None = None
             self._next_log = max([self._manifest.log, *(n + 1 for n in wal.numbers(self.folder))])
@@ -212,12 +214,13 @@ class Historian:
         ids = self._ids(tags)
         if at is None:
             return self._batch(self.newest.get(ids))
-        return self._batch(self._read(lambda s: s.last(self._known(tags), at)))
+        return self._batch(self._read(lambda s: s.last(self._known(tags), min(at, _FOREVER))))
 
     def raw(self, tags: Sequence[str] | None, start: int, end: int, limit: int | None = None) -> Batch:
         """The samples of some tags (None: all) with start <= time < end (ns), sorted by (tag, time), tags in the order of `index`;
         at most the first `limit`. Names that the store does not know have none. Raises BadQuery when end < start."""
         query.check_span(start, end)
+        start, end = max(start, 0), min(max(end, 0), _FOREVER)
         batch = self._batch(self._read(lambda s: s.raw(self._ids(tags), start, end)))
         return batch if limit is None or len(batch) <= limit else batch.take(np.arange(limit))
 
@@ -230,6 +233,7 @@ class Historian:
         """
         query.check_step(start, end, every)
         check_functions(functions)
+        start, end = max(start, 0), min(max(end, 0), _FOREVER)
         ids = self._known(tags)
         columns = self._read(lambda s: aggregate(s, ids, start, end, every, functions))
         tag, order = self._order(columns["tag"].astype(np.int32))

@@ -111,6 +111,8 @@ class Upkeep:
         failures = self._failures
         while unfinished():
             self._wake()
+            if self._stopping:
+                raise HistorianError(Text("the store was closed meanwhile", "数据库已在此期间关闭"), where=str(self._folder))
             self._change.wait()
             if self._failures > failures and self._failure:
                 raise self._failure
@@ -153,13 +155,15 @@ class Upkeep:
         if self._seal_next():
             return True
         self.retire()
-        group = compaction.plan(self._store.sources.segments, self._span(), everything=self._compact)
+        everything = self._compact  # it may be asked for while this goes on
+        group = compaction.plan(self._store.sources.segments, self._span(), everything=everything)
         if group:
             self._merge(group)
             return True
-        with self._change:
-            self._compact = False
-            self._change.notify_all()
+        if everything:
+            with self._change:
+                self._compact = False
+                self._change.notify_all()
         return False
 
     def _seal_next(self) -> bool:
@@ -195,6 +199,7 @@ class Upkeep:
     def _show(self, segments: tuple[Segment, ...], sealed: Head | None = None) -> None:
         """Makes other segments the ones that are read, in place of a head that is in them now."""
         with self._change:
+            self._failure = None
             self._store.sources = Sources(segments, tuple(h for h in self._store.sources.heads if h is not sealed))
 
     def _merge(self, group: Sequence[Segment]) -> None:
