@@ -314,16 +314,20 @@ def test_keyboard_alone(station: Station, open_page: Open) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-@pytest.mark.parametrize(("width", "language"), [(360, "zh"), (360, "en"), (768, "en")])
-def test_no_page_is_wider_than_the_screen(station: Station, open_page: Open, width: int, language: str) -> None:
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_no_page_is_wider_than_the_screen(station: Station, open_page: Open, language: str) -> None:
     station.raise_alarm()
-    watched = open_page(Role.ADMINISTRATOR, width=width, language=language)
-    places = {**PLACES, "case": f"#/advice/{station.advise(f'wide-{width}-{language}', 2500.0).id}"}
+    watched = open_page(Role.ADMINISTRATOR, language=language)
+    places = {**PLACES, "case": f"#/advice/{station.advise(f'wide-{language}', 2500.0).id}"}
+    wide = []
     for name, place in places.items():
         page = watched.go(place)
-        page.wait_for_timeout(150)
-        over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert over <= 0, (name, over)
+        for width in (360, 768, 1400):
+            page.set_viewport_size({"width": width, "height": 860})
+            page.wait_for_timeout(60)
+            over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            wide += [(name, width, over)] if over > 0 else []
+    assert wide == []
     assert watched.errors == []
     assert watched.foreign == []
 
@@ -343,7 +347,7 @@ def test_every_page_is_accessible(station: Station, open_page: Open, theme: str)
         page.wait_for_timeout(200)
         page.evaluate(script)
         tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-        result = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", tags)
+        result = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})", tags)
         found += [(name, v["id"], [n["html"][:160] for n in v["nodes"][:3]]) for v in result["violations"]]
     assert found == []
 
