@@ -50,8 +50,9 @@ def write(folder: Path, first: int, pipe: int) -> None:
         number += 1
 
 
-def one_round(folder: Path, first: int, delay: float) -> list[int]:
-    """The numbers that a writer acknowledged before it was killed."""
+def one_round(folder: Path, first: int, delay: float, *, opened: bool) -> list[int]:
+    """The numbers that a writer acknowledged before it was killed, `delay` s after it was started (or, if `opened`, after the first
+    number, however slow the machine is)."""
     read, written = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -61,12 +62,12 @@ def one_round(folder: Path, first: int, delay: float) -> list[int]:
         finally:
             os._exit(1)  # only reached by an error: the parent finds a child that died by itself
     os.close(written)
+    data = os.read(read, 4) if opened else b""
     time.sleep(delay)
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     if not os.WIFSIGNALED(status):
         sys.exit("the writer failed by itself")
-    data = b""
     while piece := os.read(read, 1 << 16):
         data += piece
     os.close(read)
@@ -87,7 +88,7 @@ def main(folder: Path, rounds: int, seed: int) -> None:
     rng = random.Random(seed)
     first = 0
     for _ in range(rounds):
-        acknowledged = one_round(folder, first, rng.uniform(0.0, 0.2))
+        acknowledged = one_round(folder, first, rng.uniform(0.0, 0.15), opened=rng.random() < 0.75)
         print(*acknowledged, flush=True)
         first = max([first, *(n + 1 for n in acknowledged)])
 
