@@ -46,6 +46,9 @@ hold = "1min"
 [guards."line1/pump1/speed_setpoint".worth]
 tag = "line1/meter/power"
 before = "5min"
+
+[equipment."line1/pump1"]
+name = { en = "Pump 1", zh = "1 号泵" }
 """
 
 TAGS = """\

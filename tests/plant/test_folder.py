@@ -16,6 +16,7 @@ import ronghe.plant
 from ronghe.errors import PlantError, RongheError
 from ronghe.plant.folder import examine
 from ronghe.plant.model import GuardSpec, Plant
+from ronghe.text import Text
 
 T, D, P = "tags.csv", "dictionary.csv", "plant.toml"
 
@@ -63,6 +64,16 @@ def test_names_may_be_plain_or_absent(folder: Any) -> None:
     assert ronghe.plant.load(folder.path, **folder.find).name.in_("zh") == "Pumps"
     folder.change(P, 'name = "Pumps"', "")
     assert ronghe.plant.load(folder.path, **folder.find).name.en == "water"
+
+
+def test_equipment_is_called_by_its_name_or_the_last_part_of_its_path(folder: Any) -> None:
+    plant = ronghe.plant.load(folder.path, **folder.find)
+    assert plant.equipment_name("line1/pump1") == Text("Pump 1", "1 号泵")
+    assert plant.equipment_name("line1/meter") == Text("meter")
+    assert plant.equipment_name("") == plant.name
+    folder.change(P, '[equipment."line1/pump1"]\nname = { en = "Pump 1", zh = "1 号泵" }', '[equipment.line1]\nname = "First line"')
+    plant = ronghe.plant.load(folder.path, **folder.find)
+    assert (plant.equipment_name("line1"), plant.equipment_name("line1/pump1")) == (Text("First line"), Text("pump1"))
 
 
 WRONG = [
@@ -113,6 +124,10 @@ WRONG = [
     (P, 'tag = "line1/meter/power"', 'tag = "line1/meter/powr"', 30, "no tag", "line1/meter/power"),
     (P, 'before = "5min"', 'before = "5"', 31, "not a duration", ""),
     (P, 'before = "5min"', 'befor = "5min"', 31, "unknown key 'befor'", "before"),
+    (P, '[equipment."line1/pump1"]', '[equipment."line1/pmp1"]', 33, "no tag lies below", "line1/pump1"),
+    (P, '[equipment."line1/pump1"]', "[equipment.line1.pump1]", 33, "in quotes", ""),
+    (P, 'name = { en = "Pump 1"', 'nam = { en = "Pump 1"', 34, "unknown key 'nam'", "name"),
+    (P, 'name = { en = "Pump 1", zh = "1 号泵" }', "", 33, "'name' is missing", ""),
     (P, '[guards."line1/pump1/speed_setpoint"]', "[guards.line1.pump1.speed_setpoint]", 21, "in quotes", ""),
     (P, "[apps.pump-health]", "[apps]\npump = 3\n[apps.pump-health]", 17, "pump must be a table", ""),
     (P, "[plant]", "[plant", 1, "not valid TOML", ""),

@@ -185,8 +185,8 @@ def is_unit(unit: str) -> bool:
     return True
 
 
-def check_equipment(name: str, equipment: str, line: int, tags: dict[str, Tag], problems: Problems) -> None:
-    """An app's equipment has at least one tag."""
+def check_equipment(equipment: str, line: int, tags: dict[str, Tag], problems: Problems) -> None:
+    """An equipment has at least one tag."""
     if equipment and not any(t == equipment or t.startswith(equipment + "/") for t in tags):
         known = {"/".join(t.split("/")[:n]) for t in tags for n in range(1, t.count("/") + 1)}
         problems.error(

@@ -21,7 +21,7 @@ from ronghe.plant.checks import DICTIONARY, PLANT, TAGS
 from ronghe.plant.fields import read_fields
 from ronghe.plant.limits import GuardCheck
 from ronghe.plant.locate import Lines
-from ronghe.plant.model import AppSpec, Connection, GuardSpec, Plant, Property, Tag
+from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, Plant, Property, Tag
 from ronghe.plant.options import Find, OptionReader
 from ronghe.plant.problems import Problems, nearest
 from ronghe.plant.table import read_table
@@ -99,6 +99,7 @@ def examine(
         connections=connections,
         apps=reader.apps(apps, tags),
         guards=reader.guards(tags, dictionary),
+        equipment=reader.equipment(tags),
     )
     if check_guard is not None and not problems.errors(TAGS, DICTIONARY):
         told = {p.line for p in problems.found if p.file == PLANT}
@@ -167,7 +168,7 @@ class _Reader:
 
     def plant(self) -> tuple[str, Text]:
         """(path, name) of the `[plant]` table."""
-        known = ("plant", "connections", "apps", "guards")
+        known = ("plant", "equipment", "connections", "apps", "guards")
         for key in self.tables:
             if key not in known:
                 what = f"unknown table {key[:80]!r}; possible: {', '.join(known)}", f"未知的表 {key[:80]!r}；可用：{', '.join(known)}"
@@ -211,7 +212,7 @@ class _Reader:
             uses = self._word(table, path, "uses")
             equipment = self._word(table, path, "equipment") if "equipment" in table else ""
             if equipment:
-                checks.check_equipment(name, equipment, self.lines.of(*path, "equipment"), tags, self.problems)
+                checks.check_equipment(equipment, self.lines.of(*path, "equipment"), tags, self.problems)
             if uses is None:
                 continue
             known = plugins.names(_APPS) if find is None else []
@@ -222,10 +223,21 @@ class _Reader:
             found[name] = AppSpec(name=name, uses=uses, equipment=equipment or "", options=options)
         return found
 
+    def equipment(self, tags: dict[str, Tag]) -> dict[str, Equipment]:
+        """The names of equipment; there is a tag below each."""
+        found: dict[str, Equipment] = {}
+        for path, table in self._named("equipment", own=("name",), example="line1/pump1"):
+            line = partial(self.lines.of, "equipment", path)
+            checks.check_equipment(path, line(), tags, self.problems)
+            equipment = read_fields(Equipment, table, file=PLANT, line=line, problems=self.problems)
+            if equipment is not None:
+                found[path] = equipment
+        return found
+
     def guards(self, tags: dict[str, Tag], dictionary: dict[str, Property]) -> dict[str, GuardSpec]:
         """The guards; their limits fit their tags."""
         found: dict[str, GuardSpec] = {}
-        for tag, table in self._named("guards", path=True):
+        for tag, table in self._named("guards", own=("worth",), example="line1/pump1/speed"):
             line = partial(self.lines.of, "guards", tag)
             guard = read_fields(GuardSpec, table, file=PLANT, line=line, problems=self.problems, given={"tag": tag})
             if guard is not None:
@@ -243,18 +255,19 @@ class _Reader:
         self.problems.error(PLANT, self.lines.of(name), f"{name} must be a table: [{name}]", f"{name} 应为表：[{name}]")
         return {}
 
-    def _named(self, group: str, *, path: bool = False) -> Iterable[tuple[str, dict[str, Any]]]:
+    def _named(self, group: str, *, own: tuple[str, ...] = (), example: str = "") -> Iterable[tuple[str, dict[str, Any]]]:
+        """(name, table) of a group. Where names are paths, `example` is one, and `own` are the keys that hold tables themselves."""
         for name, table in self._table(group).items():
             if not isinstance(table, dict):
-                example = f'[{group}."{name}"]' if path else f"[{group}.{name}]"
+                header = f'[{group}."{name}"]' if example else f"[{group}.{name}]"
                 self.problems.error(
-                    PLANT, self.lines.of(group, name), f"{name[:80]} must be a table: {example}", f"{name[:80]} 应为表：{example}"
+                    PLANT, self.lines.of(group, name), f"{name[:80]} must be a table: {header}", f"{name[:80]} 应为表：{header}"
                 )
-            elif path and "/" not in name and any(isinstance(v, dict) and k != "worth" for k, v in table.items()):
-                what = f'write the tag in quotes: [{group}."line1/pump1/speed"]', f'测点请加引号：[{group}."line1/pump1/speed"]'
+            elif example and "/" not in name and any(isinstance(v, dict) and k not in own for k, v in table.items()):
+                what = f'write the path in quotes: [{group}."{example}"]', f'路径请加引号：[{group}."{example}"]'
                 self.problems.error(PLANT, self.lines.of(group, name), *what)
             else:
-                if not path:
+                if not example:
                     checks.check_word(PLANT, self.lines.of(group, name), ("name", "名称"), name, self.problems)
                 yield name, table
 

@@ -48,6 +48,12 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
         return self.tag.rpartition("/")[0]
 
 
+class Equipment(msgspec.Struct, frozen=True, kw_only=True):
+    """An `[equipment."PATH"]` table: what people call an equipment, a part of one, or a line; without one, by the last part of its path."""
+
+    name: Annotated[Text, Meta(description="what people call it, in one language or in both")]
+
+
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """A `[connections.NAME]` table: one device, its driver, and the driver's own options."""
 
@@ -112,6 +118,7 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True):
     connections: dict[str, Connection] = field(default_factory=dict)
     apps: dict[str, AppSpec] = field(default_factory=dict)
     guards: dict[str, GuardSpec] = field(default_factory=dict)
+    equipment: dict[str, Equipment] = field(default_factory=dict)
 
     def property_of(self, tag: str) -> Property:
         """The dictionary entry of a tag. Raises KeyError for an unknown tag."""
@@ -120,6 +127,12 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True):
     def unit_of(self, tag: str) -> str:
         """The unit in which everything inside Ronghe speaks of this tag: its property's. Raises KeyError for an unknown tag."""
         return self.property_of(tag).unit
+
+    def equipment_name(self, path: str) -> Text:
+        """What people call an equipment; the last part of its path where plant.toml does not say, the plant's name for an empty path."""
+        if path in self.equipment:
+            return self.equipment[path].name
+        return Text(path.rpartition("/")[2]) if path else self.name
 
     def tags_under(self, path: str) -> list[Tag]:
         """The tags at or below an equipment path, in the order of tags.csv; all of them for an empty path."""

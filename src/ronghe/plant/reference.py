@@ -11,7 +11,7 @@ import msgspec
 
 from ronghe.plant.fields import bare, described, extras
 from ronghe.plant.folder import Head
-from ronghe.plant.model import AppSpec, Connection, GuardSpec, Property, Tag, Worth
+from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, Property, Tag, Worth
 from ronghe.plant.schema import installed
 
 _INTRO: Final = """\
@@ -23,7 +23,7 @@ A plant folder says what a plant is and what runs on it. Three files, made for p
 
 | file | what it holds | 内容 |
 |---|---|---|
-| `plant.toml` | the plant, its connections, apps and guards | 工厂、连接、应用、守护 |
+| `plant.toml` | the plant, its equipment, connections, apps and guards | 工厂、设备、连接、应用、守护 |
 | `tags.csv` | every place in the plant that has a value, and where to get it | 测点表 |
 | `dictionary.csv` | what each value means: names, unit, type, range | 数据字典 |
 
@@ -63,6 +63,9 @@ def _toml() -> Iterator[str]:
     yield "## plant.toml\n"
     yield "### `[plant]`\n"
     yield from _fields(Head)
+    yield '### `[equipment."PATH"]` · 设备名称\n'
+    yield f"{_said(Equipment)} At least one tag lies below the path.\n"
+    yield from _fields(Equipment)
     yield "### `[connections.NAME]` · 连接\n"
     yield f"{_said(Connection)}\n"
     yield from _fields(Connection, without=("name", "options"))

@@ -13,7 +13,7 @@ from ronghe.apps.contract import App, Finding
 from ronghe.apps.maintenance.detect import Detect
 from ronghe.apps.maintenance.settings import Options
 from ronghe.guard import Advice
-from ronghe.plant import Plant, Property, Tag
+from ronghe.plant import Equipment, Plant, Property, Tag
 from ronghe.signals import Window
 from ronghe.signals import quality as q
 from ronghe.text import Text
@@ -51,7 +51,8 @@ def plant(tmp_path: Path) -> Plant:
     tags["line1/rig/running"] = Tag(tag="line1/rig/running", property="running")
     folder = tmp_path / "plant"
     folder.mkdir()
-    return Plant(path="acme/shanghai/shop", name=Text("shop"), folder=str(folder), dictionary=dictionary, tags=tags)
+    equipment = {"line1/rig": Equipment(name=Text("Test rig", "试验台"))}
+    return Plant(path="acme/shanghai/shop", name=Text("shop"), folder=str(folder), dictionary=dictionary, tags=tags, equipment=equipment)
 
 
 class Bench:

@@ -46,9 +46,9 @@ def test_learns_then_finds_names_and_ends(bench: Make) -> None:
     found = b.feed(rows[600:700] + COOLER)
     assert keys(found) == [(LOW, True)]
     last = found[-1]
-    assert last.text.en.startswith("Cooling efficiency of line1/rig is 3")
+    assert last.text.en.startswith("Cooling efficiency of Test rig is 3")
     assert last.text.en.endswith("% below what normal operation would show; oil temperature follows")
-    assert last.text.zh.startswith("line1/rig 的冷却效率比正常运行应有的值低 3")
+    assert last.text.zh.startswith("试验台的冷却效率比正常运行应有的值低 3")
     assert last.text.zh.endswith("%，油温随之变化")
     assert last.action.en.startswith("See what sets the cooling efficiency: 31")
     first = found[-1].evidence[0]
@@ -58,7 +58,7 @@ def test_learns_then_finds_names_and_ends(bench: Make) -> None:
     assert last.model == b.app.model  # type: ignore[attr-defined]
     ended = b.feed(rows[700:760])
     assert keys(ended)[-1] == (LOW, False)
-    assert ended[-1].text.zh == "line1/rig 的冷却效率已恢复正常"
+    assert ended[-1].text.zh == "试验台的冷却效率已恢复正常"
 
 
 def test_wants_the_measured_numbers_and_what_its_rules_need(bench: Make) -> None:

@@ -237,7 +237,7 @@ class Detect(App):
                 return
             findings.append(self._end(at, self._cause))
         self._cause = cause
-        text = wording.departed(cause, followers, self.equipment)
+        text = wording.departed(cause, followers, wording.place(self.plant, self.equipment, cause.of.tag))
         set_points = {tag: float(values[j]) for tag, j in self._set_points}
         if news:
             self._told = score
@@ -262,7 +262,8 @@ class Detect(App):
     def _end(self, at: int, cause: Cause) -> Finding:
         self._adviser.ended(cause.key)
         self._cause, self._told, self._standing = None, 0.0, 0
-        return self._condition(cause.key, at, False, self.options.priority, wording.back_to_normal(cause, self.equipment))
+        text = wording.back_to_normal(cause, wording.place(self.plant, self.equipment, cause.of.tag))
+        return self._condition(cause.key, at, False, self.options.priority, text)
 
     def _over(self, at: int, said: set[str]) -> list[Finding]:
         """Ends conditions that stood when the app was last stopped and have not been seen since."""
@@ -288,7 +289,7 @@ class Detect(App):
         blind = 2 * missing > self._judged.sum() if missing else False
         if blind != self._blind:
             self._blind = bool(blind)
-            text = wording.not_judged(self.equipment, missing, int(self._judged.sum()))
+            text = wording.not_judged(self.plant.equipment_name(self.equipment), missing, int(self._judged.sum()))
             findings.append(self._condition(f"{self.equipment or self.name}/not_judged", at, self._blind, "low", text))
 
     def _condition(self, key: str, at: int, active: bool, priority: Priority, text: Text) -> Finding:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from ronghe.apps.maintenance.cause import Cause
+from ronghe.plant import Plant
 from ronghe.plant.units import label
 from ronghe.text import Text
 
@@ -35,9 +36,20 @@ def distance(cause: Cause) -> str:
     return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %"
 
 
-def departed(cause: Cause, followers: Sequence[Text], equipment: str) -> Text:
-    """The finding: which property left normal, how far, and what follows."""
-    en, zh = _whose(cause.of.name, equipment)
+def place(plant: Plant, equipment: str, tag: str) -> Text:
+    """The equipment that a tag belongs to, as people call it, from the equipment watched downwards: "Hydraulic test rig / Cooler"."""
+    path, names = plant.tags[tag].equipment(), []
+    while path and path != equipment:
+        names.append(plant.equipment_name(path))
+        path = path.rpartition("/")[0]
+    if equipment:
+        names.append(plant.equipment_name(equipment))
+    return Text(" / ".join(n.en for n in reversed(names)), "/".join(n.in_("zh") for n in reversed(names)))
+
+
+def departed(cause: Cause, followers: Sequence[Text], place: Text) -> Text:
+    """The finding: which property of which equipment left normal, how far, and what follows."""
+    en, zh = _whose(cause.of.name, place)
     if cause.way == "unsteady":
         times = number(cause.value / max(cause.expected, 1e-300))
         en += f" fluctuates {times} times as much as in normal operation"
@@ -52,9 +64,9 @@ def departed(cause: Cause, followers: Sequence[Text], equipment: str) -> Text:
     return Text(en, spaced(zh))
 
 
-def back_to_normal(cause: Cause, equipment: str) -> Text:
+def back_to_normal(cause: Cause, place: Text) -> Text:
     """The end of a finding."""
-    en, zh = _whose(cause.of.name, equipment)
+    en, zh = _whose(cause.of.name, place)
     return Text(f"{en} is back to normal", spaced(f"{zh}已恢复正常"))
 
 
@@ -97,12 +109,11 @@ def stuck(name: Text, tag: str, seconds: float, usual: float) -> Text:
     )
 
 
-def not_judged(equipment: str, missing: int, of: int) -> Text:
+def not_judged(place: Text, missing: int, of: int) -> Text:
     """Too little to judge by."""
-    place = equipment or "."
     return Text(
-        f"The state of {place} cannot be judged: {missing} of {of} values are missing",
-        f"无法判断 {place} 的状态：{of} 个测点中缺失 {missing} 个",
+        f"The state of {place.en} cannot be judged: {missing} of {of} values are missing",
+        spaced(f"无法判断{place.in_('zh')}的状态：{of} 个测点中缺失 {missing} 个"),
     )
 
 
@@ -111,11 +122,11 @@ def spaced(zh: str) -> str:
     return re.sub(r"(?<=[0-9A-Za-z%])(?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff])(?=[0-9A-Za-z])", " ", zh)
 
 
-def _whose(name: Text, equipment: str) -> tuple[str, str]:
-    """ "Pressure of line1/pump1", in both languages."""
-    if not equipment:
+def _whose(name: Text, place: Text) -> tuple[str, str]:
+    """ "Pressure of Line 1 / Pump 1", in both languages."""
+    if not place.en:
         return capital(name.en), name.in_("zh")
-    return f"{capital(name.en)} of {equipment}", f"{equipment} 的{name.in_('zh')}"
+    return f"{capital(name.en)} of {place.en}", f"{place.in_('zh')}的{name.in_('zh')}"
 
 
 def capital(text: str) -> str:
