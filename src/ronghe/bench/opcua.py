@@ -1,9 +1,9 @@
 """`ronghe bench opcua`: how many samples a second a client takes from one OPC UA server that is not ours, and how late.
 
 Server: node-opcua in its own process, 5,000 Double variables that all change every 100 ms, each with its source time: 50,000 samples a
-second offered. Clients, one after the other, each alone in its own process: this project's driver; plain asyncua as its documentation
-shows it (`create_subscription`, `subscribe_data_change`, one session); node-opcua's own client. Each keeps every sample it is handed,
-so that only distinct (tag, source time) within the measured span count.
+second offered, which is more than that server can give. Clients, each alone in its own process and in turn: this project's driver; plain
+asyncua as its documentation shows it (`create_subscription`, `subscribe_data_change`, one session); node-opcua's own client. Each keeps
+every sample it is handed, so that only distinct (tag, source time) within the measured span count.
 """
 
 from __future__ import annotations
@@ -30,18 +30,19 @@ from ronghe.text import Text
 
 _TAGS: Final = 5000
 _EVERY: Final = 100  # ms
+_ROUNDS: Final = 2
 _NAMESPACE: Final = "http://example.org/load"
 _PROTOCOL: Final = (
-    "one node-opcua server, {tags} Double variables changing every {every} ms; each client alone in its own process, {warm:g} s warm-up "
-    "after its last item is set up, {measure:g} s measured (asyncua: the middle of three connections, half of that each); distinct "
-    "(tag, source time) per second; cpu_s: CPU seconds of the client's process per second; us_a_sample: CPU time for one sample; "
-    "lag: arrival minus source time, same clock"
+    "one node-opcua server, {tags} Double variables set by setValueFromSource every {every} ms; each client alone in its own process, "
+    "{warm:g} s warm-up after its last item is set up, {measure:g} s measured; in turn, {rounds} rounds, the better round of each counts "
+    "(noise only slows); distinct (tag, source time) per second; cpu_s: CPU seconds of the client's process per second; us_a_sample: CPU "
+    "time for one sample; lag: arrival minus source time, same clock"
 )
 
 
 def run(full: bool) -> dict[str, Any]:
     """Measures all three; ends within 50 s unless `full`. Raises RongheError when Node.js is missing or a part fails."""
-    return compare(_TAGS, *((5.0, 20.0) if full else (2.0, 5.0)))
+    return compare(_TAGS, *((5.0, 20.0) if full else (1.0, 2.5)))
 
 
 def compare(tags: int, warm: float, measure: float) -> dict[str, Any]:
@@ -56,12 +57,18 @@ def compare(tags: int, warm: float, measure: float) -> dict[str, Any]:
         try:
             url = f"opc.tcp://127.0.0.1:{_port(server)}"
             ask = json.dumps({"url": url, "tags": tags, "every": _EVERY, "warm": warm, "measure": measure})
-            ours = _client([sys.executable, "-m", "ronghe.bench.opcua", "driver", ask])
-            plain = _client([sys.executable, "-m", "ronghe.bench.opcua", "plain", ask])
-            other = _client([peers.node(), str(folder / "opcua_client.js"), ask])
+            commands = (
+                [sys.executable, "-m", "ronghe.bench.opcua", "driver", ask],
+                [sys.executable, "-m", "ronghe.bench.opcua", "plain", ask],
+                [peers.node(), str(folder / "opcua_client.js"), ask],
+            )
+            rounds = [[_client(c) for c in commands] for _ in range(_ROUNDS)]
         finally:
             server.kill()
             server.communicate()
+    ours, plain, other = (
+        {**max(of_one, key=lambda r: r["per_s"]), "rounds_per_s": [r["per_s"] for r in of_one]} for of_one in zip(*rounds, strict=True)
+    )
     return {
         "delivered_per_s": ours["per_s"],
         "lag_p99_ms": ours["lag_p99_ms"],
@@ -72,7 +79,7 @@ def compare(tags: int, warm: float, measure: float) -> dict[str, Any]:
         "times_node_client": round(ours["per_s"] / other["per_s"], 3),
         "offered_per_s": tags * 1000 / _EVERY,
         "clients": {"driver": ours, "asyncua_plain": plain, "node_client": other},
-        "protocol": _PROTOCOL.format(tags=tags, every=_EVERY, warm=warm, measure=measure),
+        "protocol": _PROTOCOL.format(tags=tags, every=_EVERY, warm=warm, measure=measure, rounds=_ROUNDS),
         "load_average": load,
     }
 
@@ -119,15 +126,7 @@ async def _driver(ask: dict[str, Any]) -> dict[str, float]:
     return _result(np.concatenate([b.tag for b in kept]), np.concatenate([b.time for b in kept]), at, cpu, start, end)
 
 
-async def _plain(ask: dict[str, Any]) -> dict[str, Any]:
-    """The middle one of three connections: with one Publish request outstanding, the rate hangs on how its answers fall against the
-    server's publishing timer, and differs from one connection to the next by a factor of two and more."""
-    rounds = [await _plain_once({**ask, "warm": ask["warm"] / 2, "measure": ask["measure"] / 2}) for _ in range(3)]
-    rounds.sort(key=lambda r: r["per_s"])
-    return {**rounds[1], "rounds_per_s": [r["per_s"] for r in rounds]}
-
-
-async def _plain_once(ask: dict[str, Any]) -> dict[str, float]:
+async def _plain(ask: dict[str, Any]) -> dict[str, float]:
     tags, times, arrived = list[int](), list[int](), list[int]()
 
     class Handler:

@@ -5,7 +5,7 @@
 const fs = require("node:fs");
 const net = require("node:net");
 const {
-    OPCUAServer, OPCUACertificateManager, Variant, DataType, DataValue, StatusCodes, VariantArrayType, MessageSecurityMode, SecurityPolicy,
+    OPCUAServer, OPCUACertificateManager, DataType, StatusCodes, VariantArrayType, MessageSecurityMode, SecurityPolicy,
     standardUnits, makeAccessLevelFlag,
 } = (() => {
     const names = {};
@@ -101,7 +101,9 @@ function load(server) {
     setInterval(() => {
         turn += 1;
         const time = new Date();
-        for (let i = 0; i < nodes.length; i += 1) nodes[i].setValueFromSource({ dataType: DataType.Double, value: turn + i }, StatusCodes.Good, time);
+        for (let i = 0; i < nodes.length; i += 1) {
+            nodes[i].setValueFromSource({ dataType: DataType.Double, value: turn + i }, StatusCodes.Good, time);
+        }
     }, config.every);
 }
 
