@@ -49,6 +49,9 @@ before = "5min"
 
 [equipment."line1/pump1"]
 name = { en = "Pump 1", zh = "1 号泵" }
+
+[historian]
+keep = "400d"
 """
 
 TAGS = """\

@@ -76,6 +76,12 @@ def test_equipment_is_called_by_its_name_or_the_last_part_of_its_path(folder: An
     assert (plant.equipment_name("line1"), plant.equipment_name("line1/pump1")) == (Text("First line"), Text("pump1"))
 
 
+def test_samples_are_kept_for_ever_unless_the_plant_says_otherwise(folder: Any) -> None:
+    assert ronghe.plant.load(folder.path, **folder.find).historian.keep == "400d"
+    folder.change(P, '[historian]\nkeep = "400d"', "")
+    assert ronghe.plant.load(folder.path, **folder.find).historian.keep == ""
+
+
 WRONG = [
     # file, written, changed to, line, words of the problem, meant
     (P, 'path = "acme/shanghai/water"', 'path = "acme/shang hai"', 2, "path", "acme/shang_hai"),
@@ -124,6 +130,10 @@ WRONG = [
     (P, 'tag = "line1/meter/power"', 'tag = "line1/meter/powr"', 30, "no tag", "line1/meter/power"),
     (P, 'before = "5min"', 'before = "5"', 31, "not a duration", ""),
     (P, 'before = "5min"', 'befor = "5min"', 31, "unknown key 'befor'", "before"),
+    (P, 'keep = "400d"', 'keep = "400"', 37, "not a duration", ""),
+    (P, 'keep = "400d"', 'keep = "400ms"', 37, "less than an hour", ""),
+    (P, 'keep = "400d"', "keep = 400", 37, "keep: expected a text", ""),
+    (P, 'keep = "400d"', 'kep = "400d"', 37, "unknown key 'kep'", "keep"),
     (P, '[equipment."line1/pump1"]', '[equipment."line1/pmp1"]', 33, "no tag lies below", "line1/pump1"),
     (P, '[equipment."line1/pump1"]', "[equipment.line1.pump1]", 33, "in quotes", ""),
     (P, 'name = { en = "Pump 1"', 'nam = { en = "Pump 1"', 34, "unknown key 'nam'", "name"),

@@ -29,17 +29,20 @@ from ronghe.connect.boundary import Boundary
 from ronghe.edge.alarms import Alarms
 from ronghe.edge.recorder import Recorder
 from ronghe.edge.runner import AppState, Runner
+from ronghe.edge.storehealth import StoreHealth
 from ronghe.errors import ConnectError, RongheError
 from ronghe.guard import Guard, Ledger
 from ronghe.historian import Historian
 from ronghe.plant import Plant
 from ronghe.signals import Batch, Latest, TagIndex
 from ronghe.signals import quality as q
+from ronghe.signals.when import parse_duration
 from ronghe.text import Text
 
 log = logging.getLogger(__name__)
 
 _PATIENCE = 10_000_000_000  # ns after the start in which a connection may still be connecting
+_LOOK_AT_STORE = 10.0  # s
 STATE = ".ronghe"  # the folder in a plant folder that holds all that the node itself writes
 
 
@@ -53,7 +56,8 @@ class Node:
         self.index = TagIndex(plant.tags)
         self.latest = Latest(self.index)
         self.boundary = Boundary(plant, self.index)
-        self.historian = Historian(self.folder / "historian", self.index, clock=clock)
+        keep = parse_duration(plant.historian.keep) / 1e9 if plant.historian.keep else None
+        self.historian = Historian(self.folder / "historian", self.index, clock=clock, keep=keep)
         self.recorder = Recorder(self.historian.append)
         self.ledger = Ledger(self.folder / "ledger", clock=clock)
         self.alarms = Alarms(self.folder / "alarms", record=self._journal, clock=clock)
@@ -85,6 +89,7 @@ class Node:
         for name in self.plant.apps:
             self._start_app(name, held)
         self._tasks.append(asyncio.create_task(self._beat(), name="beat"))
+        self._tasks.append(asyncio.create_task(self._watch_store(), name="store"))
 
     async def stop(self) -> None:
         """Stops acquiring, lets the apps finish their step, records what waits, closes the store."""
@@ -96,6 +101,7 @@ class Node:
             await asyncio.to_thread(runner.close)
         await asyncio.to_thread(self.recorder.close)
         await asyncio.to_thread(self.historian.close)
+        self.ledger.close()
 
     # --- samples in -------------------------------------------------------------------------------------------------------------
 
@@ -253,6 +259,18 @@ class Node:
         self.alarms.tick(now)
         await self.guard.tick()
         self._tell_apps()
+
+    async def _watch_store(self) -> None:
+        """Looks at the store now and then, in a thread: its files may lie on a disk that answers slowly."""
+        health = StoreHealth()
+        while True:
+            try:
+                due = health.look(await asyncio.to_thread(self.historian.stats), self.clock())
+                self._system("historian", *(due if due is not None else ("high", None)))
+            except Exception as e:
+                log.exception("store")
+                self._system("historian", "high", Text(f"the store cannot be looked at: {e}", f"无法查看历史数据库：{e}"))
+            await asyncio.sleep(_LOOK_AT_STORE)
 
     def _tell_apps(self) -> None:
         for case in self.guard.cases():

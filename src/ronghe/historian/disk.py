@@ -45,6 +45,16 @@ def replace(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def size(folder: Path) -> int:
+    """Bytes of the files in a folder; one that is removed meanwhile does not count."""
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat().st_size if entry.is_file() else 0
+    return total
+
+
 @contextlib.contextmanager
 def full_is_reported(folder: Path) -> Iterator[None]:
     """Turns "no space left", quota and file-size errors into StoreFull, any other OSError into HistorianError."""

@@ -266,7 +266,7 @@ class Historian:
             segments=len(metas),
             sealed_rows=sum(m.rows for m in metas),
             head_rows=sum(h.rows for h in s.heads),
-            bytes=sum(p.stat().st_size for p in self.folder.iterdir() if p.is_file()),
+            bytes=disk.size(self.folder),
             first=min((m.first for m in metas), default=0),
             refused=self._refused,
             damage=tuple(self._damage),

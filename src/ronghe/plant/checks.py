@@ -10,6 +10,7 @@ from ronghe.errors import RongheError
 from ronghe.plant import units
 from ronghe.plant.model import Connection, Property, Tag
 from ronghe.plant.problems import Problems, nearest
+from ronghe.signals.when import parse_duration
 
 TAGS: Final = "tags.csv"
 DICTIONARY: Final = "dictionary.csv"
@@ -20,6 +21,7 @@ RESERVED: Final = "apps"
 _PART: Final = re.compile(r"\w[\w.\-]*")
 _IRDI: Final = re.compile(r"\d{4}[-/][\w/\-:.]*#\S+")
 _LONGEST: Final = 250  # characters of a tag
+_LEAST_KEPT: Final = 3_600_000_000_000  # ns
 
 
 def legal_path(path: str) -> bool:
@@ -196,6 +198,15 @@ def check_equipment(equipment: str, line: int, tags: dict[str, Tag], problems: P
             f"equipment：{equipment[:80]!r} 之下没有测点",
             nearest(equipment, known),
         )
+
+
+def check_keep(keep: str, line: int, problems: Problems) -> None:
+    """How long samples are kept is long enough for what is measured over them; a slip of "400ms" would empty the store."""
+    try:
+        if parse_duration(keep) < _LEAST_KEPT:
+            problems.error(PLANT, line, f"keep: {keep[:80]} is less than an hour", f"keep：{keep[:80]} 不足一小时")
+    except RongheError as e:
+        problems.raised(PLANT, line, e, "keep")
 
 
 def check_use(connections: dict[str, Connection], tags: dict[str, Tag], line: Callable[..., int], problems: Problems) -> None:

@@ -21,7 +21,7 @@ from ronghe.plant.checks import DICTIONARY, PLANT, TAGS
 from ronghe.plant.fields import read_fields
 from ronghe.plant.limits import GuardCheck
 from ronghe.plant.locate import Lines
-from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, Plant, Property, Tag
+from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, Plant, Property, Tag
 from ronghe.plant.options import Find, OptionReader
 from ronghe.plant.problems import Problems, nearest
 from ronghe.plant.table import read_table
@@ -100,6 +100,7 @@ def examine(
         apps=reader.apps(apps, tags),
         guards=reader.guards(tags, dictionary),
         equipment=reader.equipment(tags),
+        historian=reader.historian(),
     )
     if check_guard is not None and not problems.errors(TAGS, DICTIONARY):
         told = {p.line for p in problems.found if p.file == PLANT}
@@ -168,7 +169,7 @@ class _Reader:
 
     def plant(self) -> tuple[str, Text]:
         """(path, name) of the `[plant]` table."""
-        known = ("plant", "equipment", "connections", "apps", "guards")
+        known = ("plant", "equipment", "historian", "connections", "apps", "guards")
         for key in self.tables:
             if key not in known:
                 what = f"unknown table {key[:80]!r}; possible: {', '.join(known)}", f"未知的表 {key[:80]!r}；可用：{', '.join(known)}"
@@ -183,6 +184,16 @@ class _Reader:
             return "", Text("")
         checks.check_path(PLANT, self.lines.of("plant", "path"), ("path", "路径"), head.path, self.problems)
         return head.path, head.name or Text(head.path.rpartition("/")[2])
+
+    def historian(self) -> HistorianSpec:
+        """The `[historian]` table."""
+        line = partial(self.lines.of, "historian")
+        spec = read_fields(HistorianSpec, self._table("historian"), file=PLANT, line=line, problems=self.problems)
+        if spec is None:
+            return HistorianSpec()
+        if spec.keep:
+            checks.check_keep(spec.keep, line("keep"), self.problems)
+        return spec
 
     def connections(self, find: Find | None) -> tuple[dict[str, Connection], dict[str, Any]]:
         """The connections, and the driver type of each that loads."""

@@ -107,6 +107,12 @@ class GuardSpec(msgspec.Struct, frozen=True, kw_only=True):
     worth: Annotated[Worth | None, Meta(description="how what its actions were worth is measured; none: it is not")] = None
 
 
+class HistorianSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The `[historian]` table: the store of everything measured."""
+
+    keep: Annotated[str, Meta(description="how long samples are kept, e.g. 400d, at least 1h; empty: for ever")] = ""
+
+
 class Plant(msgspec.Struct, frozen=True, kw_only=True):
     """The whole plant folder, checked: every reference between its parts holds."""
 
@@ -119,6 +125,7 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True):
     apps: dict[str, AppSpec] = field(default_factory=dict)
     guards: dict[str, GuardSpec] = field(default_factory=dict)
     equipment: dict[str, Equipment] = field(default_factory=dict)
+    historian: HistorianSpec = HistorianSpec()
 
     def property_of(self, tag: str) -> Property:
         """The dictionary entry of a tag. Raises KeyError for an unknown tag."""

@@ -11,7 +11,7 @@ import msgspec
 
 from ronghe.plant.fields import bare, described, extras
 from ronghe.plant.folder import Head
-from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, Property, Tag, Worth
+from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, Property, Tag, Worth
 from ronghe.plant.schema import installed
 
 _INTRO: Final = """\
@@ -66,6 +66,9 @@ def _toml() -> Iterator[str]:
     yield '### `[equipment."PATH"]` · 设备名称\n'
     yield f"{_said(Equipment)} At least one tag lies below the path.\n"
     yield from _fields(Equipment)
+    yield "### `[historian]` · 历史数据库\n"
+    yield f"{_said(HistorianSpec)}\n"
+    yield from _fields(HistorianSpec)
     yield "### `[connections.NAME]` · 连接\n"
     yield f"{_said(Connection)}\n"
     yield from _fields(Connection, without=("name", "options"))

@@ -15,7 +15,7 @@ import msgspec
 from ronghe import plugins
 from ronghe.errors import RongheError
 from ronghe.plant.folder import Head
-from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec
+from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec
 
 _ENV: Final = {
     "title": "Secret",
@@ -42,7 +42,7 @@ def installed(group: str, *, ours: bool = False) -> dict[str, type[msgspec.Struc
 def schema(*, ours: bool = False) -> dict[str, Any]:
     """The schema of plant.toml with the options of everything installed; `ours`: only of what comes with Ronghe."""
     drivers, apps = installed("ronghe.drivers", ours=ours), installed("ronghe.apps", ours=ours)
-    kinds = (Head, Equipment, GuardSpec, Connection, AppSpec, *drivers.values(), *apps.values())
+    kinds = (Head, Equipment, HistorianSpec, GuardSpec, Connection, AppSpec, *drivers.values(), *apps.values())
     refs, parts = msgspec.json.schema_components(kinds, schema_hook=_other_types, ref_template="#/$defs/{name}")
     named = {kind: parts[ref["$ref"].removeprefix("#/$defs/")] for kind, ref in zip(kinds, refs, strict=True)}
     for kind in kinds:
@@ -65,6 +65,7 @@ def schema(*, ours: bool = False) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "plant": head,
+            "historian": _closed(named[HistorianSpec]),
             "equipment": {"type": "object", "additionalProperties": equipment},
             **{key: {"type": "object", "additionalProperties": {"oneOf": tables}} for key, tables in plugged.items()},
             "guards": {"type": "object", "additionalProperties": guard},

@@ -1,0 +1,116 @@
+"""One node in this process, on a recording: what goes wrong in one part is said aloud and stops no other."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ronghe.plant
+from ronghe import plugins
+from ronghe.edge import node as node_module
+from ronghe.edge.node import Node
+from ronghe.edge.storehealth import StoreHealth
+from ronghe.historian.segment import SegmentWriter
+from ronghe.historian.store import Stats
+from ronghe.text import Text
+
+PLANT = """\
+[plant]
+path = "test/works/hall"
+
+[connections.recording]
+driver = "file"
+path = "recording.csv"
+times = "now"
+speed = 5
+loop = true
+"""
+TAGS = "tag,property,connection,address,every\nline/a,level,recording,a,20ms\nline/b,level,recording,b,20ms\n"
+DICTIONARY = "property\nlevel\n"
+RECORDING = "time,a,b\n" + "".join(f"2026-01-05T08:00:{s // 10:02d}.{s % 10}Z,{s},{-s}\n" for s in range(100))
+MINUTE = 60_000_000_000
+
+Make = Callable[..., Node]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Makes a node on a folder with more in its plant.toml, and with apps of its own by name."""
+    known = plugins.load
+    monkeypatch.setattr(node_module, "_LOOK_AT_STORE", 0.05)
+
+    def make(more: str = "", **apps: type) -> Node:
+        (tmp_path / "plant.toml").write_text(PLANT + more, encoding="utf-8")
+        for name, text in (("tags.csv", TAGS), ("dictionary.csv", DICTIONARY), ("recording.csv", RECORDING)):
+            (tmp_path / name).write_text(text, encoding="utf-8")
+
+        def load(group: str, name: str) -> Any:
+            return apps[name] if group == "ronghe.apps" else known(group, name)
+
+        monkeypatch.setattr(plugins, "load", load)
+        return Node(ronghe.plant.load(tmp_path))
+
+    return make
+
+
+async def until(true: Callable[[], Any], what: str) -> None:
+    """Waits; the bound is for a broken node, not a measure of a good one."""
+    for _ in range(600):
+        if true():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+async def test_samples_are_kept_as_long_as_the_plant_says(make: Make) -> None:
+    node = make('[historian]\nkeep = "30d"\n')
+    assert node.historian.keep == 30 * 86_400
+    await node.stop()
+    node = make()
+    assert node.historian.keep is None
+    await node.stop()
+
+
+async def test_a_store_that_does_not_go_on_is_said_until_it_does(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = make()
+    await node.start()
+    await until(lambda: node.recorder.recorded, "samples")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SegmentWriter, "write", full)
+        with pytest.raises(ronghe.errors.StoreFull):
+            await asyncio.to_thread(node.historian.flush)
+        await until(lambda: node.alarms.is_active("system/historian"), "the alarm")
+    assert node.alarms.get("system/historian").text.zh.startswith("历史数据库维护受阻：")
+    await asyncio.to_thread(node.historian.flush)
+    await until(lambda: not node.alarms.is_active("system/historian"), "its end")
+    await node.stop()
+
+
+def stats(**told: Any) -> Stats:
+    none: dict[str, Any] = dict.fromkeys(("tags", "segments", "sealed_rows", "head_rows", "bytes", "first", "refused"), 0)
+    return Stats(**{**none, "damage": (), "trouble": None, **told})
+
+
+def test_refused_samples_are_told_for_a_while_and_damage_for_as_long_as_it_is_there() -> None:
+    health = StoreHealth()
+    assert health.look(stats(), 0) is None
+    due = health.look(stats(refused=3), MINUTE)
+    assert due is not None
+    assert due[0] == "medium"
+    assert due[1].en.startswith("3 samples were not stored")
+    assert health.look(stats(refused=3), 10 * MINUTE) is not None
+    assert health.look(stats(refused=3), 11 * MINUTE) is None
+    due = health.look(stats(refused=4, damage=(Text("the log ends early", "日志不完整"),)), 12 * MINUTE)
+    assert due is not None
+    assert due[0] == "high"
+    assert due[1].en.startswith("stored data is damaged: the log ends early; 4 samples were not stored")
+    assert due[1].zh == "已存数据有损坏：日志不完整；有 4 个采样因时间戳异常未入库；请检查设备时钟"
