@@ -8,15 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import ronghe.plant
 from ronghe import plugins
+from ronghe.apps.contract import App, Result, Wants
 from ronghe.edge import node as node_module
 from ronghe.edge.node import Node
 from ronghe.edge.storehealth import StoreHealth
 from ronghe.historian.segment import SegmentWriter
 from ronghe.historian.store import Stats
+from ronghe.signals import Window
 from ronghe.text import Text
 
 PLANT = """\
@@ -92,6 +95,48 @@ async def test_a_store_that_does_not_go_on_is_said_until_it_does(make: Make, mon
     assert node.alarms.get("system/historian").text.zh.startswith("历史数据库维护受阻：")
     await asyncio.to_thread(node.historian.flush)
     await until(lambda: not node.alarms.is_active("system/historian"), "its end")
+    await node.stop()
+
+
+class Row(App):
+    """Wants every value; says how many windows it was given, and that line 1 is busy."""
+
+    uses = "row"
+    Options = msgspec.Struct
+
+    def wants(self) -> Wants:
+        return Wants(tags=("line/a", "line/b"), every=0.02)
+
+    def step(self, window: Window) -> Result:
+        return Result(signals={"newest": float(window.value[-1, 0])})
+
+
+class NoStart(Row):
+    def __init__(self, *args: Any) -> None:
+        raise AttributeError("no_such_thing")
+
+
+class NoStep(Row):
+    def step(self, window: Window) -> Result:
+        raise AttributeError("no_such_thing")
+
+
+APPS = "".join(f'[apps.{name}]\nuses = "{name}"\n' for name in ("good", "bad"))
+
+
+@pytest.mark.parametrize("bad", [NoStart, NoStep])
+async def test_an_app_that_fails_is_said_in_plain_words_and_the_log_says_more(
+    make: Make, bad: type[App], caplog: pytest.LogCaptureFixture
+) -> None:
+    node = make(APPS, good=Row, bad=bad)
+    await node.start()
+    await until(lambda: node.alarms.is_active("system/app/bad"), "the alarm")
+    assert node.alarms.get("system/app/bad").text == Text(
+        "app bad: internal error; see the log of the node", "应用 bad：内部错误，详见节点日志"
+    )
+    assert "app bad" in caplog.text
+    assert "AttributeError: no_such_thing" in caplog.text
+    await until(lambda: node.apps["good"].rows > 5, "the other app to go on")
     await node.stop()
 
 

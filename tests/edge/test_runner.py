@@ -76,11 +76,13 @@ def test_each_completed_row_gives_one_result(runner: Any) -> None:
     assert runner.state.rows == 5
 
 
-def test_an_error_is_said_and_the_next_window_is_tried(runner: Any) -> None:
+def test_an_error_is_said_and_the_next_window_is_tried(runner: Any, caplog: pytest.LogCaptureFixture) -> None:
     runner.put(row(runner, 1, -5.0, 1.0))
     while runner.state.state != "failed":
         time.sleep(0.001)
-    assert "negative" in runner.state.reason.en
+    assert runner.state.reason == Text("internal error; see the log of the node", "内部错误，详见节点日志")
+    assert "app echo failed" in caplog.text
+    assert "ValueError: negative" in caplog.text
     runner.put(row(runner, 2, 5.0, 1.0))
     assert runner.arrived.acquire(timeout=10)
     assert runner.state.state == "up"

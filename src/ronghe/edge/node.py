@@ -28,7 +28,7 @@ from ronghe.connect import Driver, Write
 from ronghe.connect.boundary import Boundary
 from ronghe.edge.alarms import Alarms
 from ronghe.edge.recorder import Recorder
-from ronghe.edge.runner import AppState, Runner
+from ronghe.edge.runner import AppState, Runner, reason_of
 from ronghe.edge.storehealth import StoreHealth
 from ronghe.errors import ConnectError, RongheError
 from ronghe.guard import Guard, Ledger
@@ -134,9 +134,8 @@ class Node:
                 await driver.run(items, self.take)
                 return  # a replay that has come to its end
             except Exception as e:
-                log.log(logging.WARNING if isinstance(e, RongheError) else logging.ERROR, "connection %s: %s", name, e)
-                reason = e.what if isinstance(e, RongheError) else Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}")
-                driver.health.state, driver.health.reason = "down", reason
+                _log_failure(f"connection {name}", e)
+                driver.health.state, driver.health.reason = "down", reason_of(e)
                 self._lost(name)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 60.0)
@@ -160,9 +159,8 @@ class Node:
             app: App = plugins.load("ronghe.apps", spec.uses)(name, self.plant, spec.equipment, spec.options, state)
             runner = Runner(app, self.index, lambda result, at: self._from_app(name, result, at), held=held)
         except Exception as e:
-            reason = e.what if isinstance(e, RongheError) else Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}")
-            log.warning("app %s does not start: %s", name, e)
-            self.broken[name] = AppState(uses=spec.uses, equipment=spec.equipment, state="failed", reason=reason)
+            _log_failure(f"app {name} does not start", e)
+            self.broken[name] = AppState(uses=spec.uses, equipment=spec.equipment, state="failed", reason=reason_of(e))
             return
         self.runners[name] = runner
         runner.start()
@@ -191,9 +189,11 @@ class Node:
     async def _submit(self, advice: Any) -> None:
         try:
             await self.guard.submit(advice)
+            self._system("guard", "high", None)
         except Exception as e:
             log.exception("advice %s", advice.id)
-            self._system("guard", "high", Text(f"the guard failed: {e}", f"守护失败：{e}"))
+            why = reason_of(e)
+            self._system("guard", "high", Text(f"the guard failed: {why.en}", f"守护出错：{why.in_('zh')}"))
 
     # --- the guard's hands --------------------------------------------------------------------------------------------------------
 
@@ -228,9 +228,10 @@ class Node:
         while True:
             try:
                 await self._second()
+                self._system("node", "high", None)
             except Exception as e:
                 log.exception("beat")
-                self._system("node", "high", Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}"))
+                self._system("node", "high", reason_of(e))
             await asyncio.sleep(1.0)
 
     async def _second(self) -> None:
@@ -242,17 +243,17 @@ class Node:
             link = driver.health.state
             down = link == "down" or (link == "connecting" and now - self._started > _PATIENCE)
             why = driver.health.reason or Text("not connected yet", "尚未连接")
-            what = Text(f"connection {name} is down: {why.en}", f"连接 {name} 中断：{why.zh}") if down else None
+            what = Text(f"connection {name} is down: {why.en}", f"连接 {name} 中断：{why.in_('zh')}") if down else None
             self._system(f"connection/{name}", "high", what)
         for name, state in self.apps.items():
             why = state.reason or Text(state.state, state.state)
-            bad = Text(f"app {name}: {why.en}", f"应用 {name}：{why.zh}") if state.state in ("failed", "slow") else None
+            bad = Text(f"app {name}: {why.en}", f"应用 {name}：{why.in_('zh')}") if state.state in ("failed", "slow") else None
             self._system(f"app/{name}", "medium", bad)
         trouble = self.recorder.trouble
-        what = Text(f"nothing is being recorded: {trouble.en}", f"数据未能入库：{trouble.zh}") if trouble else None
+        what = Text(f"nothing is being recorded: {trouble.en}", f"数据未能入库：{trouble.in_('zh')}") if trouble else None
         self._system("recorder", "critical", what)
         trouble = self.alarms.trouble
-        what = Text(f"alarms are not being kept: {trouble.en}", f"报警未能保存：{trouble.zh}") if trouble else None
+        what = Text(f"alarms are not being kept: {trouble.en}", f"报警未能保存：{trouble.in_('zh')}") if trouble else None
         self._system("alarms", "high", what)
         for runner in self.runners.values():
             runner.flush(now)
@@ -269,7 +270,8 @@ class Node:
                 self._system("historian", *(due if due is not None else ("high", None)))
             except Exception as e:
                 log.exception("store")
-                self._system("historian", "high", Text(f"the store cannot be looked at: {e}", f"无法查看历史数据库：{e}"))
+                why = reason_of(e)
+                self._system("historian", "high", Text(f"the store cannot be looked at: {why.en}", f"无法查看历史数据库：{why.in_('zh')}"))
             await asyncio.sleep(_LOOK_AT_STORE)
 
     def _tell_apps(self) -> None:
@@ -295,6 +297,14 @@ class Node:
             )
         except (RongheError, OSError):  # a full disk cannot take the journal's line either; the state in memory is still shown
             log.exception("alarm %s", key)
+
+
+def _log_failure(what: str, e: Exception) -> None:
+    """A bug with its traceback, the rest in a line."""
+    if isinstance(e, RongheError):
+        log.warning("%s: %s", what, e)
+    else:
+        log.error("%s", what, exc_info=e)
 
 
 def metrics(node: Node) -> dict[str, Any]:

@@ -20,6 +20,11 @@ from ronghe.text import Text
 log = logging.getLogger(__name__)
 
 
+def reason_of(e: Exception) -> Text:
+    """What people are told of an error: ours say it themselves; of a bug only the log says more, and whoever calls this has it logged."""
+    return e.what if isinstance(e, RongheError) else Text("internal error; see the log of the node", "内部错误，详见节点日志")
+
+
 class AppState(msgspec.Struct, kw_only=True):
     """How an app is, for people and metrics. Times in µs are processor time of one `step`."""
 
@@ -119,7 +124,7 @@ class Runner:
                 if self.state.state != "failed":  # once, not at every window
                     log.exception("app %s failed", self.app.name)
                 self.state.state = "failed"
-                self.state.reason = e.what if isinstance(e, RongheError) else Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}")
+                self.state.reason = reason_of(e)
             finally:
                 self._busy_since = 0.0
 
