@@ -6,18 +6,16 @@ import time
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
 
 import pyarrow as pa
 
 from ronghe.errors import BadQuery
 from ronghe.historian import Historian
+from ronghe.historian.place import store_of
 from ronghe.plant import Plant, load
 from ronghe.signals import Batch, TagIndex
 from ronghe.signals.when import parse_duration, parse_time
 from ronghe.text import Text
-
-_STORE: Final = Path(".ronghe") / "historian"
 
 
 class OpenPlant:
@@ -56,4 +54,4 @@ class OpenPlant:
             return store.sql(query)
 
     def _store(self) -> Historian:
-        return Historian(self._folder / _STORE, TagIndex(), readonly=True, clock=self._clock)
+        return Historian(store_of(self._folder), TagIndex(), readonly=True, clock=self._clock)

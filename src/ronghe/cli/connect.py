@@ -68,6 +68,12 @@ def browse(
         )
     kind, options = _driver(url, user, security, more)
     found = asyncio.run(_browse(kind, options, under))
+    if not found and not under and kind.name == "modbus":
+        raise RongheError(
+            Text("a Modbus device does not say what it has", "Modbus 设备不会报告自己有哪些寄存器"),
+            where=url,
+            todo=Text("name what to look through, e.g. --under holding:0-199", "请指定扫描范围，如 --under holding:0-199"),
+        )
     if output is None:
         click.echo(_listed(found))
         return
@@ -98,6 +104,8 @@ def _driver(url: str, user: str, security: str, more: tuple[str, ...]) -> tuple[
     elif "host" in fields:
         parts = urlsplit(url)
         options = {"host": parts.hostname or "", **({"port": parts.port} if parts.port else {})}
+        if not parts.hostname and "serial" in fields:  # modbus:///dev/ttyUSB0
+            options = {"serial": parts.path}
     else:
         options = {"path": rest}
     options |= {k: v for k, v in (("user", user), ("security", security)) if v}
