@@ -13,7 +13,7 @@ import pytest
 
 import ronghe.plant
 from ronghe import plugins
-from ronghe.apps.contract import App, Result, Wants
+from ronghe.apps.contract import App, Finding, Result, Wants
 from ronghe.edge import node as node_module
 from ronghe.edge.node import Node
 from ronghe.edge.storehealth import StoreHealth
@@ -137,6 +137,29 @@ async def test_an_app_that_fails_is_said_in_plain_words_and_the_log_says_more(
     assert "app bad" in caplog.text
     assert "AttributeError: no_such_thing" in caplog.text
     await until(lambda: node.apps["good"].rows > 5, "the other app to go on")
+    await node.stop()
+
+
+async def test_the_alarms_of_what_is_no_longer_there_are_cleared_at_the_start(make: Make) -> None:
+    gone = '[connections.old]\ndriver = "file"\npath = "no such file.csv"\n'
+    node = make(APPS + gone, good=Row, bad=NoStep)
+    await node.start()
+    await until(lambda: node.alarms.is_active("system/app/bad") and node.alarms.is_active("system/connection/old"), "the alarms")
+    for key, app in (("line/high", "bad"), ("line/low", "good")):
+        node.alarms.take(Finding(key=key, app=app, equipment="line", time=1, active=True, priority="high", text=Text("so")), 1)
+    node.alarms.out_of_service("line/high", "li", "being repaired", 2)
+    await node.stop()
+    node = make('[apps.good]\nuses = "good"\n', good=Row)
+    await node.start()
+    assert [a.key for a in node.alarms.list()] == ["line/low"]
+    assert node.alarms.get("line/low").standing
+    cleared = [e.body for e in node.ledger.entries(kind="alarm.cleared")]
+    assert {c["key"] for c in cleared} == {"system/app/bad", "system/connection/old", "line/high"}
+    assert all("plant.toml" in c["why"] for c in cleared)
+    await node.stop()
+    node = make('[apps.good]\nuses = "good"\n', good=Row)
+    await node.start()
+    assert len(node.ledger.entries(kind="alarm.cleared")) == 3  # once
     await node.stop()
 
 

@@ -260,7 +260,8 @@ class Alarms:
         """Ends an alarm whose source can no longer say so (an app was removed). Raises RongheError for an unknown key or no reason."""
         self._reason(key, why)
         alarm = self.get(key)
-        ended = msgspec.structs.replace(alarm, active=False, since=now, state="normal", returned=now if alarm.standing else alarm.returned)
+        returned = now if alarm.standing else alarm.returned
+        ended = msgspec.structs.replace(alarm, active=False, since=now, state="normal", returned=returned, hidden=None)
         return self._keep(ended, "cleared", now, user=user, why=why)
 
     # --- the state machine ------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from ronghe import plugins
 from ronghe.apps.contract import App, Finding, Priority, Result
 from ronghe.connect import Driver, Write
 from ronghe.connect.boundary import Boundary
-from ronghe.edge.alarms import Alarms
+from ronghe.edge.alarms import Alarm, Alarms
 from ronghe.edge.recorder import Recorder
 from ronghe.edge.runner import AppState, Runner, reason_of
 from ronghe.edge.storehealth import StoreHealth
@@ -83,6 +83,7 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self._started = self.clock()
         self.recorder.start()
+        self._clear_orphans()
         for name in self.plant.connections:
             self._start_connection(name)
         held = {t.tag for t in self.plant.tags.values() if t.connection in self.drivers and self.drivers[t.connection].by_exception}
@@ -281,6 +282,19 @@ class Node:
                 runner = self.runners.get(case.advice.app)
                 if runner is not None:
                     runner.app.feedback(case.advice.id, case.state)
+
+    def _clear_orphans(self) -> None:
+        """Ends the alarms of apps and connections that plant.toml no longer names: nobody else would."""
+        why = str(Text("its source is no longer in plant.toml", "来源已从 plant.toml 中移除"))
+        for alarm in self.alarms.list(all=True):
+            if (alarm.active or alarm.standing or alarm.hidden is not None) and self._is_orphan(alarm):
+                self.alarms.clear(alarm.key, "system", why, self.clock())
+
+    def _is_orphan(self, alarm: Alarm) -> bool:
+        if alarm.app != "system":
+            return alarm.app not in self.plant.apps
+        kind, _, name = alarm.key.removeprefix("system/").partition("/")
+        return (kind == "app" and name not in self.plant.apps) or (kind == "connection" and name not in self.plant.connections)
 
     def _system(self, what: str, priority: Priority, text: Text | None) -> None:
         """Raises (text) or clears (None) a condition of the node itself."""
