@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from ronghe.apps.contract import App, Finding, Result, Wants
 from ronghe.edge import node as node_module
 from ronghe.edge.node import Node
 from ronghe.edge.storehealth import StoreHealth
+from ronghe.errors import StoreFull
+from ronghe.historian import Historian
 from ronghe.historian.segment import SegmentWriter
 from ronghe.historian.store import Stats
-from ronghe.signals import Window
+from ronghe.signals import Batch, TagIndex, Window
 from ronghe.text import Text
 
 PLANT = """\
@@ -160,6 +163,65 @@ async def test_the_alarms_of_what_is_no_longer_there_are_cleared_at_the_start(ma
     node = make('[apps.good]\nuses = "good"\n', good=Row)
     await node.start()
     assert len(node.ledger.entries(kind="alarm.cleared")) == 3  # once
+    await node.stop()
+
+
+async def test_a_full_disk_is_said_stops_no_other_part_and_loses_nothing(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = make('[apps.good]\nuses = "good"\n', good=Row)
+    taken: list[Batch] = []
+    put = node.recorder.put
+    monkeypatch.setattr(node.recorder, "put", lambda batch: (taken.append(batch), put(batch)))
+    append, full = node.historian.append, threading.Event()
+
+    def append_if_room(batch: Batch) -> None:
+        if full.is_set():
+            raise StoreFull(Text("the disk is full", "磁盘已满"))
+        append(batch)
+
+    monkeypatch.setattr(node.recorder, "_append", append_if_room)
+    await node.start()
+    await until(lambda: node.recorder.recorded, "samples")
+    full.set()
+    await until(lambda: node.alarms.is_active("system/recorder"), "the alarm")
+    alarm = node.alarms.get("system/recorder")
+    assert (alarm.priority, alarm.text) == (
+        "critical",
+        Text("nothing is being recorded: the disk is full", "数据未能入库：磁盘已满"),
+    )
+    recorded, rows, seen = node.recorder.recorded, node.apps["good"].rows, len(taken)
+    await until(lambda: node.apps["good"].rows > rows + 20 and len(taken) > seen + 20, "acquisition and app to go on")
+    assert node.recorder.recorded == recorded
+    assert node.alarms.is_active("system/recorder")
+    full.clear()
+    await until(lambda: not node.alarms.is_active("system/recorder"), "the alarm's end")
+    await node.stop()
+    assert node.recorder.dropped == 0
+    expected = {(node.index.names[i], t, v) for b in taken for i, t, v in zip(b.tag, b.time.tolist(), b.value.tolist(), strict=True)}
+    with Historian(node.folder / "historian", TagIndex(), readonly=True) as store:
+        found = store.raw(None, 0, 2**62)
+        assert {
+            (store.index.names[i], t, v) for i, t, v in zip(found.tag, found.time.tolist(), found.value.tolist(), strict=True)
+        } == expected
+
+
+class Slow(Row):
+    """Waits in its first step until it is let go."""
+
+    gate = threading.Event()
+
+    def step(self, window: Window) -> Result:
+        self.gate.wait(60)
+        return super().step(window)
+
+
+async def test_a_slow_app_delays_neither_another_nor_acquisition(make: Make) -> None:
+    node = make(APPS, good=Row, bad=Slow)
+    await node.start()
+    await until(lambda: node.apps["good"].rows > 50 and node.recorder.recorded > 100, "the other app and the recorder to go on")
+    assert node.apps["bad"].rows == 0
+    Slow.gate.set()
+    await until(lambda: node.apps["bad"].rows > 50, "the slow app to catch up")
+    assert node.apps["bad"].skipped == 0
     await node.stop()
 
 
