@@ -132,6 +132,7 @@ class Runner:
         began = time.thread_time()
         result = self.app.step(window)
         spent = (time.thread_time() - began) * 1e6
+        self._took(result, int(window.time[-1]))  # the decision first, the statistics after
         state = self.state
         self._times[state.rows % len(self._times)] = spent / len(window)
         state.rows += len(window)
@@ -141,4 +142,3 @@ class Runner:
         state.state, state.reason = "up", None
         if result.signals:
             state.signals = dict(result.signals)
-        self._took(result, int(window.time[-1]))

@@ -47,20 +47,22 @@ class Latest:
         """
         if len(self.index) > len(self.time):
             self._grow()
-        order = np.argsort(batch.time, kind="stable")
-        tag = batch.tag[order]
-        newer = batch.time[order] >= self._order[tag]
-        rows, tag = order[newer], tag[newer]
+        newer = batch.time >= self._order[batch.tag]
+        if not newer.all():
+            batch = batch.take(newer)
         # In time order NumPy's last assignment wins, so that duplicates of a tag within a batch resolve to its newest sample.
-        self.time[tag] = batch.time[rows]
-        self.value[tag] = batch.value[rows]
-        self.code[tag] = batch.quality[rows]
+        if not (batch.time[1:] >= batch.time[:-1]).all():
+            batch = batch.take(np.argsort(batch.time, kind="stable"))
+        tag = batch.tag
+        self.time[tag] = batch.time
+        self.value[tag] = batch.value
+        self.code[tag] = batch.quality
         self.seen[tag] = now
-        self.known[tag] = self._order[tag] = np.minimum(batch.time[rows], now)
+        self.known[tag] = self._order[tag] = np.minimum(batch.time, now)
         if batch.text is not None:
-            for row, tag_id in zip(rows.tolist(), tag.tolist(), strict=True):
-                if batch.text[row].is_valid:
-                    self.text[tag_id] = batch.text[row].as_py()
+            for words, tag_id in zip(batch.text.to_pylist(), tag.tolist(), strict=True):
+                if words is not None:
+                    self.text[tag_id] = words
 
     def confirm(self, tags: NDArray[np.int32], now: int) -> None:
         """The device, which reports changes only, is there and has reported no change: the values held are true at `now` (ns)."""

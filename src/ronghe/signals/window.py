@@ -112,9 +112,13 @@ class Grid:
         n = (last - self._row) // self.every
         if n <= 0 or (clock and n > _LONGEST):
             return None
-        time, column, value, code = (np.concatenate(c) for c in zip(*self._pending, strict=True)) if self._pending else _NOTHING
-        order = np.argsort(time, kind="stable")
-        time, column, value, code = time[order], column[order], value[order], code[order]
+        if len(self._pending) == 1:
+            time, column, value, code = self._pending[0]
+        else:
+            time, column, value, code = (np.concatenate(c) for c in zip(*self._pending, strict=True)) if self._pending else _NOTHING
+        if not (time[1:] >= time[:-1]).all():
+            order = np.argsort(time, kind="stable")
+            time, column, value, code = time[order], column[order], value[order], code[order]
         if max(until, int(self._newest.max())) - self._row < _LONGEST * self.every:
             steps = np.arange(1, n + 1, dtype=np.int64)
         else:
@@ -138,9 +142,12 @@ class Grid:
         age = rows[:, None] - times
         never = times == 0
         stale = (age > self.max_age) & self._ages & ~never & q.is_good(codes)
-        codes[stale] = q.UNCERTAIN_LAST_USABLE
-        values[stale | ~q.is_good(codes)] = np.nan
-        return Window(self.tags, rows, values, codes, np.where(never, np.inf, age / 1e9))
+        if stale.any():
+            codes[stale] = q.UNCERTAIN_LAST_USABLE
+        values[~q.is_good(codes)] = np.nan
+        seconds = age / 1e9
+        seconds[never] = np.inf
+        return Window(self.tags, rows, values, codes, seconds)
 
 
 def _without_silence(at: NDArray[np.int64], n: int) -> NDArray[np.int64]:
