@@ -171,3 +171,16 @@ def test_rounding_does_not_grow() -> None:
         scorer.step(row)
         fresh.step(row)
     np.testing.assert_allclose(scorer.level, fresh.level, atol=1e-9)
+
+
+@pytest.mark.parametrize("offset", [0.0, -5.0])
+@pytest.mark.parametrize("far", [1.797e308, -1.797e308])
+def test_the_largest_number_there_is_overflows_nothing(offset: float, far: float) -> None:
+    rows = np.random.default_rng(0).normal(size=(400, 3)) * 1e-3 + offset
+    scorer = Scorer(learn(rows, window=5))
+    for row in rows[:10]:
+        scorer.step(row)
+    assert scorer.step(np.array([far, offset, offset])) < 3  # a spike
+    scores = [scorer.step(np.array([far, offset, offset])) for _ in range(5)]
+    assert np.isfinite(scores).all()
+    assert scores[-1] > 10

@@ -11,6 +11,7 @@ from ronghe.apps.maintenance.normal import Normal
 
 Floats = NDArray[np.float64]
 
+_LARGEST = 1e300  # a scale beyond, or its inverse, is none
 _FARTHEST = 1e6  # standard deviations: nonsense from a device must not overflow
 SPIKE = 20.0  # standard deviations of single rows: beyond, one row alone is a spike, not the process
 
@@ -36,7 +37,11 @@ class Scorer:
         self._at = self._rows = 0
         self.level, self.unrest = np.zeros(k), np.zeros(k)
         self._d, self._variance = np.zeros(k), np.zeros(k)
-        self._inverse_scale = np.divide(1.0, normal.scale, out=np.zeros(k), where=normal.scale > 0)
+        # Half a difference of any two numbers is a number; clipped before it is scaled, nothing overflows whatever a device sends.
+        self._half_center = 0.5 * normal.center
+        self._half_reach = 0.5 * _FARTHEST * np.minimum(normal.scale, _LARGEST)
+        self._twice_inverse = np.divide(2.0, normal.scale, out=np.zeros(k), where=normal.scale > 1 / _LARGEST)
+        self._half = np.zeros(k)
         self._unrest_norm = 1 / (normal.unrest_scale * normal.limit)
         self._judges = normal.judged
         self._judged = int(normal.judged.sum())
@@ -119,9 +124,11 @@ class Scorer:
         self._squares -= slot * slot
         self._count -= self._good[at]
         good = np.isfinite(row)
-        np.subtract(row, self.normal.center, out=slot, where=good)
-        slot *= self._inverse_scale
-        np.clip(slot, -_FARTHEST, _FARTHEST, out=slot)
+        slot[:] = 0.0
+        np.multiply(row, 0.5, out=self._half)
+        np.subtract(self._half, self._half_center, out=slot, where=good)
+        np.clip(slot, -self._half_reach, self._half_reach, out=slot)
+        slot *= self._twice_inverse
         far = np.abs(slot) > SPIKE
         good &= ~far | self._far  # one row far away counts when the next one confirms it
         self._far = far
