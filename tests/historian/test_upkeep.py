@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from ronghe.errors import HistorianError, StoreFull
 from ronghe.historian import Historian, compaction, manifest
+from ronghe.historian.block import Block
 from ronghe.historian.segment import SegmentWriter
 from ronghe.signals import Batch, TagIndex
 
@@ -36,6 +38,59 @@ def test_whatever_goes_wrong_those_who_wait_hear_of_it_and_it_is_tried_again(sto
     store.flush()
     assert store.stats().trouble is None
     assert store.stats().sealed_rows == 30
+
+
+def test_who_asks_again_hears_nothing_of_an_attempt_that_was_begun_before(store: Historian, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, wake = SegmentWriter.write, store._upkeep._wake
+    begun, waits, asked = threading.Event(), threading.Event(), []
+
+    def fail_once(writer: SegmentWriter, block: Block) -> None:
+        if begun.is_set():
+            return write(writer, block)
+        begun.set()
+        waits.wait(60)
+        raise RuntimeError("unforeseen")
+
+    def count() -> None:
+        asked.append(threading.current_thread().name)
+        wake()
+        if asked.count("second") == 1:
+            waits.set()
+
+    monkeypatch.setattr(SegmentWriter, "write", fail_once)
+    monkeypatch.setattr(store._upkeep, "_wake", count)
+    put(store, 0, 30)
+    heard: dict[str, str] = {}
+
+    def ask(name: str) -> None:
+        try:
+            store.flush()
+        except HistorianError as e:
+            heard[name] = e.what.en
+        else:
+            heard[name] = "" if store.stats().trouble is None else "still in trouble"
+
+    threads = {name: threading.Thread(target=ask, args=(name,), name=name) for name in ("first", "second")}
+    threads["first"].start()
+    assert begun.wait(60)
+    threads["second"].start()
+    for thread in threads.values():
+        thread.join(60)
+    assert "unforeseen" in heard["first"]
+    assert heard["second"] == ""
+
+
+def test_a_merge_that_went_well_ends_the_trouble(store: Historian, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(store, 0, 30)
+    store.flush()
+    for _ in range(20):
+        with monkeypatch.context() as patch:
+            patch.setattr(compaction, "plan", lambda *_, **__: 1 / 0)
+            with pytest.raises(HistorianError, match="ZeroDivisionError"):
+                store.compact()
+            assert store.stats().trouble is not None
+        store.compact()
+        assert store.stats().trouble is None
 
 
 def test_a_manifest_that_cannot_be_written_leaves_no_segment_behind(store: Historian, monkeypatch: pytest.MonkeyPatch) -> None:

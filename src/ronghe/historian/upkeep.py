@@ -46,7 +46,8 @@ class Upkeep:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._compact = False  # somebody waits for everything to be merged
-        self._failures = 0
+        self._attempts = 0  # pieces of work begun
+        self._failed = 0  # the last of them that failed
         self._failure: HistorianError | None = None
         self._manifest = manifest.load(self._folder)
         self._next = self._manifest.next
@@ -108,13 +109,13 @@ class Upkeep:
 
     def _wait_while(self, unfinished: Callable[[], bool]) -> None:
         """Waits for the thread. Raises when an attempt begun after the call fails: a disk that was full may have room by now."""
-        failures = self._failures
+        begun = self._attempts
         while unfinished():
             self._wake()
             if self._stopping:
                 raise HistorianError(Text("the store was closed meanwhile", "数据库已在此期间关闭"), where=str(self._folder))
             self._change.wait()
-            if self._failures > failures and self._failure:
+            if self._failed > begun and self._failure:
                 raise self._failure
 
     def stop(self) -> None:
@@ -130,6 +131,8 @@ class Upkeep:
 
     def _run(self) -> None:
         while not self._stopping:
+            with self._change:
+                self._attempts += 1
             try:
                 with disk.full_is_reported(self._folder):
                     busy = self._step()
@@ -142,7 +145,7 @@ class Upkeep:
             except Exception as e:  # whatever it is, those who wait must hear of it, and it is tried again
                 pause = _AGAIN
                 with self._change:
-                    self._failure, self._failures = _as_error(e, self._folder), self._failures + 1
+                    self._failure, self._failed = _as_error(e, self._folder), self._attempts
                     self._change.notify_all()
             with self._change:
                 idle = len(self._store.sources.heads) == 1 and not self._compact
@@ -162,7 +165,7 @@ class Upkeep:
             return True
         if everything:
             with self._change:
-                self._compact = False
+                self._compact, self._failure = False, None  # whoever waits finds no trouble of an earlier attempt
                 self._change.notify_all()
         return False
 
