@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -319,18 +318,3 @@ def _log_failure(what: str, e: Exception) -> None:
         log.warning("%s: %s", what, e)
     else:
         log.error("%s", what, exc_info=e)
-
-
-def metrics(node: Node) -> dict[str, Any]:
-    """Counts and states of a node as plain data: connections, apps, recorder."""
-    return {
-        "connections": {name: msgspec.to_builtins(d.health) for name, d in node.drivers.items()},
-        "apps": {name: msgspec.to_builtins(s) for name, s in node.apps.items()},
-        "recorder": {
-            "waiting": node.recorder.waiting,
-            "recorded": node.recorder.recorded,
-            "dropped": node.recorder.dropped,
-            "trouble": node.recorder.trouble,
-            "clocks_corrected": node.boundary.corrected,
-        },
-    }
