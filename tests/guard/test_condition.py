@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.guard.station import HEAT, LEVEL, POWER, PRESSURE, TRIP, make_plant
 
 from ronghe.errors import GuardError
-from ronghe.guard.condition import Seen, Truth, parse
+from ronghe.guard.condition import Seen, Truth, number, parse
 from ronghe.guard.effect import Becomes, Change, parse_watch
 from ronghe.text import Text
 
@@ -202,3 +202,29 @@ def test_mistakes_of_a_watch(text: str, says: str) -> None:
     with pytest.raises(GuardError) as caught:
         parse_watch(text, PLANT)
     assert says in caught.value.in_("en")
+
+
+@pytest.mark.parametrize(
+    ("value", "others", "shown"),
+    [
+        (7.29064, (), "7.291"),
+        (23.1505, (32.9505,), "23.15"),
+        (14503.27, (), "14503"),
+        (1450.0, (), "1450"),
+        (0.000123456, (), "0.0001235"),
+        (1.23456e12, (), "1.235e+12"),
+        (6.0004, (6.0,), "6.0004"),
+        (6.0, (6.0004,), "6"),
+        (1450.3, (1450.0,), "1450.3"),
+        (95.0, (95.0,), "95"),
+        (float("nan"), (6.0,), "nan"),
+        (-0.5, (), "-0.5"),
+    ],
+)
+def test_numbers_are_short_but_told_apart(value: float, others: tuple[float, ...], shown: str) -> None:
+    assert number(value, *others) == shown
+
+
+def test_a_value_just_beyond_a_limit_does_not_read_like_the_limit() -> None:
+    parts = [number(a, b) for a, b in ((0.1 + 0.2, 0.3), (0.3, 0.1 + 0.2))]
+    assert parts[0] != parts[1]

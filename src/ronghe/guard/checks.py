@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ronghe.errors import GuardError
 from ronghe.guard.advice import Advice
 from ronghe.guard.case import Check
-from ronghe.guard.condition import Look, Seen, parse, quantity
+from ronghe.guard.condition import Look, Seen, number, parse, quantity
 from ronghe.guard.effect import Change, Watch, from_expected
 from ronghe.guard.limits import Limits
 from ronghe.plant.model import Plant
@@ -160,7 +160,8 @@ def _envelope(q: Question) -> Iterator[Check]:
 
 
 def _within(limits: Limits, value: float) -> Iterator[Check]:
-    shown, span = quantity(value, limits.unit), f"{limits.low:.6g}..{quantity(limits.high, limits.unit)}"
+    shown = quantity(value, limits.unit, limits.low, limits.high)
+    span = f"{number(limits.low, value)}..{quantity(limits.high, limits.unit, value)}"
     ok = limits.low <= value <= limits.high  # false for NaN
     text = Text(f"{shown} is within {span}", f"{shown} 在允许范围 {span} 内")
     if not ok:
@@ -190,7 +191,7 @@ def _rate(q: Question) -> Iterator[Check]:
     step = abs(q.advice.value - q.current.value)
     before = sum(m.size for m in q.moves if q.now - m.time < window)  # also those that a clock set back made future ones
     ok = step + before <= most * (1 + 1e-9)
-    parts = f"{quantity(step, q.limits.unit)}" + (f" + {quantity(before, q.limits.unit)}" if before else "")
+    parts = quantity(step, q.limits.unit, most) + (f" + {quantity(before, q.limits.unit, most)}" if before else "")
     text = Text(f"a change of {parts} is within {limit}", f"变化 {parts}，未超过限值 {limit}")
     if not ok:
         text = Text(f"a change of {parts} is more than {limit}", f"变化 {parts}，超过限值 {limit}")
@@ -234,7 +235,7 @@ def _ours(q: Question, written: float) -> Iterator[Check]:
     yield from _setpoint(q)
     current = q.current.value
     if current is not None and abs(current - written) > q.limits.tolerance:
-        now, was = quantity(current, q.limits.unit), quantity(written, q.limits.unit)
+        now, was = quantity(current, q.limits.unit, written), quantity(written, q.limits.unit, current)
         text = Text(
             f"{now} is in force, not the {was} that was written: somebody changed it", f"当前为 {now}，不是写入的 {was}：已被他人改动"
         )

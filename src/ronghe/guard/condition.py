@@ -85,7 +85,7 @@ class Comparison:
         assert right.value is not None
         other = right.value * self.gain + self.offset if self.right else right.value
         truth = _OPERATORS[self.op](left.value, other)
-        now = f"{quantity(left.value, self.unit)}" + (f" / {quantity(other, self.unit)}" if self.right else "")
+        now = quantity(left.value, self.unit, other) + (f" / {quantity(other, self.unit, left.value)}" if self.right else "")
         says = Text("holds", "成立") if truth else Text("does not hold", "不成立")
         return Verdict(truth, (Text(f"{self.shown} {says.en}: now {now}", f"{self.shown} {says.zh}：当前 {now}"),))
 
@@ -160,9 +160,23 @@ def parse(text: str, plant: Plant) -> Condition:
     return Condition(text, root)
 
 
-def quantity(value: float, unit: str) -> str:
-    """A value with its unit, as people read it."""
-    return f"{value:.6g} {units.label(unit)}".strip()
+def number(value: float, *others: float) -> str:
+    """Four significant digits, more where it takes more to tell the value from `others`: 6.0004 is not "6" beside a limit of 6."""
+    for digits in range(4, 17):
+        shown = _digits(value, digits)
+        if all(value == other or shown != _digits(other, digits) for other in others):
+            return shown
+    return repr(value)
+
+
+def _digits(value: float, digits: int) -> str:
+    """No exponent where it can be helped: 14503 and not 1.45e+04."""
+    return f"{value:.0f}" if 10 ** (digits - 1) <= abs(value) < 1e9 else f"{value:.{digits}g}"
+
+
+def quantity(value: float, unit: str, *others: float) -> str:
+    """A value with its unit, as people read it, told from `others` of the same unit."""
+    return f"{number(value, *others)} {units.label(unit)}".strip()
 
 
 _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {

@@ -16,7 +16,7 @@ from typing import Final, Literal
 from ronghe.errors import GuardError, RongheError
 from ronghe.guard.advice import Expected
 from ronghe.guard.case import Watched
-from ronghe.guard.condition import Condition, Look, Parser, Seen, parse, quantity
+from ronghe.guard.condition import Condition, Look, Parser, Seen, number, parse, quantity
 from ronghe.guard.lexer import Token
 from ronghe.plant import units
 from ronghe.plant.model import Plant
@@ -59,7 +59,7 @@ class Change:
         elif bounds[1] is None:
             wants = Text(f"at least {quantity(bounds[0], self.unit)}", f"不低于 {quantity(bounds[0], self.unit)}")
         else:
-            span = f"{bounds[0]:.6g}..{quantity(bounds[1], self.unit)}"
+            span = f"{number(bounds[0], bounds[1])}..{quantity(bounds[1], self.unit, bounds[0])}"
             wants = Text(f"in {span}", f"处于 {span}")
         from_ = quantity(base, self.unit)
         text = Text(

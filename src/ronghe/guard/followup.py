@@ -76,7 +76,7 @@ class FollowUp:
                     f"无法回读（{seen.why.in_('zh')}）：是否写入未知，请现场确认",
                 )
             else:
-                shows = quantity(seen.value, case.unit)
+                shows = quantity(seen.value, case.unit, *([case.written] if case.written is not None else []))
                 text = Text(f"the set-point shows {shows}: not written, or changed since", f"设定值为 {shows}：未写入，或之后被改动")
             self._docket.record("close", case, "failed", GUARD, text)
 
@@ -108,7 +108,8 @@ class FollowUp:
         seen = look(watched.tag)
         now = Text("unknown", "未知")
         if seen.value is not None:
-            now = Text(quantity(seen.value, self._plant.unit_of(watched.tag)))
+            bounds = [b for b in (watched.low, watched.high, watched.base) if b is not None]
+            now = Text(quantity(seen.value, self._plant.unit_of(watched.tag), *bounds))
         return Text(f"{watched.text.en}, now {now.en}", f"{watched.text.in_('zh')}，当前 {now.in_('zh')}")
 
     async def _restore(self, case: Case) -> None:

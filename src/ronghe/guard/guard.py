@@ -237,7 +237,7 @@ class Guard:
         if why_not is not None or old is None:
             why_not = why_not or question.current.why
             return self._docket.record("close", case, "refused", GUARD, _not_written(why_not), checks=checks)
-        value, was, now = case.advice.value, quantity(old, limits.unit), quantity(case.advice.value, limits.unit)
+        value, was, now = case.advice.value, quantity(old, limits.unit, case.advice.value), quantity(case.advice.value, limits.unit, old)
         case = self._docket.record(
             "write",
             case,
