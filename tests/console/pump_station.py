@@ -37,6 +37,9 @@ PLANT = """
 path = "acme/shanghai/water"
 name = {{ en = "Pump station", zh = "泵站" }}
 
+[equipment."line1/pump1"]
+name = {{ en = "Feed pump", zh = "给水泵" }}
+
 [connections.plc]
 driver = "opcua"
 url = "opc.tcp://127.0.0.1:{port}/pump"
@@ -76,10 +79,11 @@ def free_port() -> int:
         return port
 
 
-def write_plant(folder: Path, port: int) -> Path:
-    """The pump station's folder; the OPC UA server is expected at `port`."""
+def write_plant(folder: Path, port: int, machines: int = 0) -> Path:
+    """The pump station's folder; the OPC UA server is expected at `port`. `machines` more stand in a second line."""
     (folder / "plant.toml").write_text(PLANT.format(port=port), encoding="utf-8")
-    (folder / "tags.csv").write_text(TAGS, encoding="utf-8")
+    more = "".join(f"line2/machine{i}/level,level,recording,level,1s,\n" for i in range(machines))
+    (folder / "tags.csv").write_text(TAGS + more, encoding="utf-8")
     (folder / "dictionary.csv").write_text(DICTIONARY, encoding="utf-8")
     with (folder / "recording.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
@@ -93,8 +97,8 @@ def write_plant(folder: Path, port: int) -> Path:
 class Station:
     """The pump station, its node and its console."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = write_plant(folder, free_port())
+    def __init__(self, folder: Path, machines: int = 0) -> None:
+        self.folder = write_plant(folder, free_port(), machines)
         self.base = ""
         self.lines: list[str] = []
         self._loop = asyncio.new_event_loop()

@@ -11,6 +11,9 @@ import pytest
 from pump_station import PASSWORD, PRESSURE, SPEED, TEMPERATURE, Station
 
 from ronghe.console import Role
+from ronghe.console.desk import Desk
+from ronghe.console.factory import encoded_plant
+from ronghe.console.throttle import Throttle
 
 
 @pytest.fixture
@@ -44,11 +47,20 @@ def test_plant(operator: httpx.Client) -> None:
     plant = operator.get("/api/plant").json()
     assert plant["name"] == {"en": "Pump station", "zh": "泵站"}
     assert [(e["path"], e["parent"]) for e in plant["equipment"]] == [("line1", ""), ("line1/pump1", "line1"), ("line1/tank", "line1")]
+    assert [e["name"]["zh"] for e in plant["equipment"]] == ["", "给水泵", ""]
     speed = next(t for t in plant["tags"] if t["tag"] == SPEED)
     assert (speed["unit"], speed["low"], speed["high"], speed["writable"]) == ("1/min", 0, 3000, True)
     assert speed["name"] == {"en": "Speed set-point", "zh": "转速设定值"}
     assert plant["guards"][SPEED]["envelope"] == "600..1450 1/min"
     assert [t["id"] for t in plant["tags"]] == list(range(len(plant["tags"])))
+
+
+def test_the_plant_is_encoded_once_for_a_number_of_tags(station: Station) -> None:
+    desk = Desk(station.node, station.users, Throttle(time.time_ns))
+    first = encoded_plant(desk)
+    assert encoded_plant(desk) is first
+    desk.plant = (len(station.node.index) - 1, first)  # as when an app has added a tag since
+    assert encoded_plant(desk) is not first
 
 
 def test_dictionary(operator: httpx.Client) -> None:

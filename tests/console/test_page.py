@@ -192,15 +192,61 @@ def test_advice_is_approved_and_the_machine_moves(station: Station, open_page: O
     now = station.call(station.speed.read_value())
     case = station.advise("browser-approve", now - 15)
     page = open_page(Role.OPERATOR).go("#/")
-    page.get_by_role("link", name=re.compile("Decide: pump1")).click()
-    expect(page.get_by_role("heading", name="pump1 · Speed set-point")).to_be_visible()
+    page.get_by_role("link", name=re.compile("Approve or reject: Feed pump · Speed set-point to")).click()
+    expect(page.get_by_role("heading", name="Feed pump · Speed set-point")).to_be_visible()
     expect(page.get_by_role("region", name="Evidence")).to_contain_text("80 %")
     expect(page.get_by_role("region", name="Checks")).to_contain_text("Envelope")
-    page.get_by_role("button", name="Approve").click()
+    outlook = page.get_by_role("region", name="If you approve")
+    expect(outlook).to_contain_text(f"writes {now - 15:.0f} 1/min and reads it back")  # before the button, what it will do
+    page.get_by_role("button", name=f"Approve: write {now - 15:.0f} 1/min").click()
     expect(page.get_by_role("region", name="History")).to_contain_text("operator1")
     expect(page.get_by_role("region", name="Proposal")).to_contain_text("Written")
     assert station.call(station.speed.read_value()) == now - 15
     assert case.id in page.url
+    page.get_by_role("link", name="Overview").first.click()
+    expect(page.get_by_role("region", name="Done, and what it was worth")).to_contain_text(f"{now:.0f} → {now - 15:.0f} 1/min")
+
+
+def test_the_overview_shows_which_value_is_wrong(station: Station, open_page: Open) -> None:
+    station.raise_alarm("line1/pump1/which")
+    page = open_page(Role.VIEWER).go("#/")
+    machine = page.get_by_role("article", name="Feed pump")
+    wrong = machine.get_by_role("link", name=re.compile("^Bearing temperature"))
+    expect(wrong).to_contain_text("normal 60.0 °C")
+    expect(wrong).to_have_class(re.compile("wrong"))
+    calm = page.get_by_role("article", name="Tank").get_by_role("link", name=re.compile("^Level"))
+    expect(calm).not_to_have_class(re.compile("wrong"))
+
+
+def test_sentences_name_what_they_are_about(station: Station, open_page: Open) -> None:
+    close_cases(station)
+    now = station.call(station.speed.read_value())
+    case = station.advise("browser-prose", now - 5)
+    for language, interlock in (("en", "Feed pump · Pressure < 20 bar holds"), ("zh", "给水泵 · 压力 < 20 bar 成立")):
+        page = open_page(Role.VIEWER, language=language).go(f"#/advice/{case.id}")
+        expect(page.get_by_text(interlock)).to_be_visible()
+        expect(page.get_by_text(PRESSURE)).to_have_count(0)
+
+
+def test_a_large_plant_shows_its_parts_and_the_machines_in_trouble(open_page: Open, tmp_path: Path) -> None:
+    large = Station(tmp_path, machines=30)
+    large.start()
+    try:
+        large.raise_alarm()
+        token = large.users.open_session(large.person(Role.VIEWER))
+        watched = open_page(base=large.base)
+        watched.page.context.add_cookies([{"name": large.cookie, "value": token, "url": large.base}])
+        page = watched.go("#/")
+        expect(page.get_by_role("article")).to_have_count(1)  # of 32 machines the one with an alarm
+        expect(page.get_by_role("article", name="Feed pump")).to_be_visible()
+        area = page.locator("a.card", has_text="Line2")
+        expect(area).to_contain_text("30 machines · 30 values")
+        expect(area).to_contain_text("no alarms")
+        area.click()
+        expect(page.get_by_role("heading", name="Line2")).to_be_visible()
+        assert watched.errors == []
+    finally:
+        large.stop()
 
 
 def test_advice_is_rejected_with_a_reason(station: Station, open_page: Open) -> None:
@@ -222,7 +268,7 @@ def test_the_guard_s_refusal_says_why(station: Station, open_page: Open) -> None
     page = open_page(Role.VIEWER).go(f"#/advice/{case.id}")
     checks = page.get_by_role("region", name="Checks")
     expect(checks.locator(".failed").first).to_contain_text("not met")
-    expect(checks).to_contain_text("600..1450")
+    expect(checks).to_contain_text("600 … 1450")
     expect(page.get_by_role("button", name="Approve")).to_have_count(0)
 
 

@@ -69,14 +69,28 @@ export function signed(value: number | null | undefined, tag?: Pick<Tag, "type" 
   return typeof value === "number" && value > 0 ? `+${text}` : text;
 }
 
-/** Seconds as the largest unit that is not zero: 0.4 s, 12 s, 5 min, 3 h, 2 d. */
+/** Money an hour, with its sign and two digits that mean something: +0.48 CNY/h. */
+export function money(value: number | null, currency: string): string {
+  if (value === null) return "—";
+  const size = Math.abs(value);
+  const text = value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2).replace("-", "−");
+  return `${value > 0 ? "+" : ""}${text} ${language.now === "zh" && currency === "CNY" ? "元" : currency}/h`;
+}
+
+/** Seconds as the largest unit that is not zero: < 1 s, 12 s, 5 min, 3 h, 2 d. */
 export function age(seconds: number): string {
   if (!Number.isFinite(seconds)) return "—";
   const s = Math.max(0, seconds);
-  if (s < 99.5) return `${s < 9.5 ? (s < 0.95 ? s.toFixed(1) : Math.round(s)) : Math.round(s)} s`;
+  if (s < 1) return "< 1 s";
+  if (s < 99.5) return `${Math.round(s)} s`;
   if (s < 99.5 * 60) return `${Math.round(s / 60)} min`;
   if (s < 47.5 * 3600) return `${Math.round(s / 3600)} h`;
   return `${Math.round(s / 86400)} d`;
+}
+
+/** A duration as the plant folder writes it, with its space: 12s → 12 s. */
+export function spaced(duration: string): string {
+  return duration.replace(/(\d)(?=[a-z])/g, "$1 ");
 }
 
 const two = (n: number) => String(n).padStart(2, "0");
@@ -87,6 +101,11 @@ export function time(ms: number, now: number, seconds = true): string {
   const at = new Date(ms);
   const clock = `${two(at.getHours())}:${two(at.getMinutes())}${seconds ? `:${two(at.getSeconds())}` : ""}`;
   return at.toDateString() === new Date(now).toDateString() ? clock : `${day(ms)} ${clock}`;
+}
+
+/** A time of day. */
+export function clock(ms: number): string {
+  return time(ms, ms);
 }
 
 /** A date, year first as in ISO 8601. */

@@ -1,7 +1,7 @@
 // Alarms, cases, connections and apps: what the top bar counts and several pages show. Fetched again when the stream says they changed.
 import { api, type Failure } from "./api";
 import { live } from "./live.svelte";
-import type { Alarm, AlarmList, AlarmState, AppView, Cases, Connections, Priority } from "./types";
+import type { Alarm, AlarmList, AlarmState, AppView, Cases, Connections, Equipment, Priority } from "./types";
 
 /** A list with its error. An old list is kept while a new one cannot be had: the banner says that it is old. */
 export class List<T> {
@@ -75,6 +75,20 @@ export function standing(): Alarm[] {
 /** Cases that wait for a person. */
 export function waiting() {
   return (cases.now?.cases ?? []).filter((c) => c.state === "waiting" || c.state === "advised");
+}
+
+const TELLING = 0.2; // of an alarm's evidence: so much of the deviation makes a value part of what is wrong
+
+/** The worst alarm that stands because of a tag: what the value is about, wherever the alarm itself is kept. */
+export function alarmOf(tag: string): Alarm | undefined {
+  return standing().find((a) => a.active && a.evidence.some((e) => e.tag === tag && e.share >= TELLING));
+}
+
+/** The alarms of a machine: its own, those below it, and those that stand because of one of its values. */
+export function alarmsAbout(machine: Equipment): Alarm[] {
+  const own = new Set(machine.tags);
+  const inside = (path: string) => path === machine.path || path.startsWith(`${machine.path}/`);
+  return standing().filter((a) => inside(a.equipment) || (a.active && a.evidence.some((e) => e.share >= TELLING && own.has(e.tag))));
 }
 
 /** The alarms of an equipment and all below it. */

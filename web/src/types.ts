@@ -32,7 +32,7 @@ export interface Tag {
 
 export interface Equipment {
   path: string;
-  name: string;
+  name: Text;
   parent: string;
   tags: string[];
   apps: string[];

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
-from litestar import get
+from litestar import Response, get
 
 from ronghe.console.desk import Call, Desk, desk_of, needs
 from ronghe.console.roles import Role
@@ -36,7 +36,7 @@ class Equipment(msgspec.Struct, frozen=True, kw_only=True):
     """One node of the equipment tree; `parent` is empty at the top."""
 
     path: str
-    name: str
+    name: Text
     parent: str
     tags: list[str]
     apps: list[str]
@@ -61,11 +61,20 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/api/plant", opt=needs(Role.VIEWER), sync_to_thread=False)
-def plant(request: Call) -> PlantView:
+def plant(request: Call) -> Response[PlantView]:
     """The factory: equipment tree, tags with names, units and ranges, guards."""
-    desk = desk_of(request)
-    p = desk.node.plant
-    return PlantView(boot=desk.boot, path=p.path, name=p.name, equipment=_tree(desk), tags=_tags(desk), guards=p.guards)
+    # Bytes are passed on as they are; the type says what they hold, for the description of the API.
+    return Response(encoded_plant(desk_of(request)), media_type="application/json")  # type: ignore[arg-type]
+
+
+def encoded_plant(desk: Desk) -> bytes:
+    """The plant as JSON, made once: it is what it is while the node runs, but for tags that apps add as they compute them."""
+    count = len(desk.node.index)
+    if desk.plant[0] != count:
+        p = desk.node.plant
+        view = PlantView(boot=desk.boot, path=p.path, name=p.name, equipment=_tree(desk), tags=_tags(desk), guards=p.guards)
+        desk.plant = (count, msgspec.json.encode(view))
+    return desk.plant[1]
 
 
 @get("/api/dictionary", opt=needs(Role.VIEWER), sync_to_thread=False)
@@ -129,7 +138,7 @@ def _tree(desk: Desk) -> list[Equipment]:
     for app in p.apps.values():
         apps.setdefault(app.equipment, []).append(app.name)
     return [
-        Equipment(path=path, name=path.rpartition("/")[2], parent=path.rpartition("/")[0], tags=names, apps=apps.get(path, []))
+        Equipment(path=path, name=p.equipment_name(path), parent=path.rpartition("/")[0], tags=names, apps=apps.get(path, []))
         for path, names in tags.items()
     ]
 
