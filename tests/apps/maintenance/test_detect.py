@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from ronghe.apps.maintenance.advising import Adviser
+from ronghe.apps.maintenance.cause import Cause, Measured
 from ronghe.apps.maintenance.detect import Detect
 from ronghe.apps.maintenance.normal import learn
 from ronghe.apps.maintenance.packing import KIND, match, pack, unpack
@@ -15,8 +18,9 @@ from ronghe.apps.maintenance.scorer import Scorer
 from ronghe.apps.maintenance.settings import Expect, Options, Rule, Running
 from ronghe.errors import AppError, ModelError
 from ronghe.models import load, save
-from ronghe.plant import Plant
+from ronghe.plant import GuardSpec, Plant
 from ronghe.signals import quality as q
+from ronghe.text import Text
 
 from .conftest import NOISE, START, Bench, S, keys, process
 
@@ -126,6 +130,122 @@ def test_the_next_step_waits_for_the_outcome(bench: Make, outcome: str, steps: i
             b.app.feedback(b.advice[-1].id, outcome)
     assert len(b.advice) == min(steps, 8)
     assert len({a.id for a in b.advice}) == len(b.advice)
+
+
+@pytest.fixture
+def guarded(plant: Plant, tmp_path: Path) -> Make:
+    """As `bench`, with a guard on the fan."""
+
+    def make(guard: dict[str, str], **options: object) -> Bench:
+        tags = {**plant.tags, "line1/rig/fan": replace(plant.tags["line1/rig/fan"], connection="plc", address="1")}
+        spec = GuardSpec(tag="line1/rig/fan", **{"envelope": "400..950 [ppth]", **guard})
+        state = tmp_path / "guarded"
+        state.mkdir(exist_ok=True)
+        made = replace(plant, tags=tags, guards={spec.tag: spec})
+        return Bench(Detect("rig", made, "line1/rig", Options(**{"learn": "400s", **options}), state, clock=lambda: START))
+
+    return make
+
+
+def test_no_step_leads_out_of_the_envelope_and_its_end_is_told_once(guarded: Make) -> None:
+    b = guarded({}, advise=(RULE,))
+    rows = process(1600)
+    b.feed(rows[:500])
+    b.feed(rows[500:560] + COOLER, fan=89.0)
+    (advice,) = b.advice
+    assert advice.value == pytest.approx(95.0)
+    assert advice.expected is not None
+    assert (advice.expected.low, advice.expected.high) == (pytest.approx(-8 * 6 / 15), pytest.approx(-1 * 6 / 15))
+    assert b.findings[-1].action.en == "Set fan set-point from 89.0 % to 95.0 %"
+    b.app.feedback(advice.id, "done")
+    told = b.feed(rows[560:1500] + COOLER, fan=95.0)
+    assert b.advice == [advice]
+    ends = [f for f in told if "envelope" in f.action.en]
+    assert [f.action for f in ends] == [
+        Text("Fan set-point is at the upper end of its envelope (95.0 %)", "风机设定值已达允许范围上限（95.0 %）")
+    ]
+    assert ends[0].active
+    assert ends[0].key == LOW
+
+
+def test_the_next_step_waits_until_the_guard_can_allow_it(guarded: Make) -> None:
+    b = guarded({"hold": "60s", "rate": "20 % per 3 min"}, advise=(RULE,))
+    rows = process(1000)
+    b.feed(rows[:500])
+    b.feed(rows[500:520] + COOLER, fan=40.0)
+    b.app.feedback(b.advice[0].id, "watching")
+    b.feed(rows[520:530] + COOLER, fan=55.0)
+    b.app.feedback(b.advice[0].id, "done")
+    b.feed(rows[530:800] + COOLER, fan=55.0)
+    written = START + 519 * S
+    assert [(a.value, a.time - written) for a in b.advice[1:]] == [(70.0, 181 * S)]
+
+
+def test_a_refused_step_counts_as_no_write(guarded: Make) -> None:
+    b = guarded({"hold": "10min"}, advise=(replace(RULE, again="1min"),))
+    rows = process(1000)
+    b.feed(rows[:500])
+    b.feed(rows[500:520] + COOLER, fan=40.0)
+    b.app.feedback(b.advice[0].id, "refused")
+    b.feed(rows[520:600] + COOLER, fan=40.0)
+    assert len(b.advice) == 2
+
+
+def test_a_roll_back_is_a_write(guarded: Make) -> None:
+    b = guarded({"hold": "2min"}, advise=(replace(RULE, again="1s"),))
+    rows = process(1000)
+    b.feed(rows[:500])
+    b.feed(rows[500:520] + COOLER, fan=40.0)
+    b.app.feedback(b.advice[0].id, "watching")
+    b.feed(rows[520:540] + COOLER, fan=55.0)
+    b.app.feedback(b.advice[0].id, "rolled_back")
+    b.feed(rows[540:900] + COOLER, fan=40.0)
+    assert b.advice[1].time - START == (539 + 121) * S
+
+
+LATE = Rule(when="cooler_efficiency low", set="fan", step=-5, after="2min", within="1min", again="1min")
+
+
+def test_a_last_resort_comes_only_when_the_finding_has_stood(bench: Make) -> None:
+    b = bench(advise=(RULE, LATE))
+    rows = process(1000)
+    b.feed(rows[:500])
+    b.feed(rows[500:560] + COOLER)
+    first = b.advice[0].time
+    b.app.feedback(b.advice[0].id, "rejected")  # by the first rule nothing more is due
+    b.feed(rows[560:700] + COOLER)
+    assert [(a.value, a.time - first) for a in b.advice[:2]] == [(65.0, 0), (45.0, 120 * S)]
+
+
+def test_a_finding_that_ends_before_brings_no_last_resort(bench: Make) -> None:
+    b = bench(advise=(LATE,))
+    rows = process(1400)
+    b.feed(rows[:500])
+    for start in (500, 800):
+        b.feed(rows[start : start + 100] + COOLER)
+        b.feed(rows[start + 100 : start + 300])
+    assert [k for k, active in keys(b.findings) if active] == [LOW, LOW]
+    assert b.advice == []  # neither stood for two minutes; the time of the first does not count for the second
+
+
+def test_when_a_last_resort_is_due(plant: Plant) -> None:
+    adviser = Adviser("rig", plant, "line1/rig", (LATE,))
+    tag = "line1/rig/cooler_efficiency"
+    cause = Cause(0, Measured(tag, "cooler_efficiency", Text("cooler efficiency"), "%"), "low", 30.0, 45.0)
+
+    def advise(now: int) -> int:
+        return len(adviser.advise(cause, LOW, (), Text("so"), now, {"line1/rig/fan": 50.0}, ""))
+
+    assert adviser.due(LOW, 0)
+    assert advise(0) == 0
+    assert not adviser.due(LOW, 119 * S)
+    assert advise(119 * S) == 0
+    assert adviser.due(LOW, 120 * S)
+    assert advise(120 * S) == 1
+    assert not adviser.due(LOW, 179 * S)
+    adviser.ended(LOW)
+    assert adviser.due(LOW, 180 * S)
+    assert advise(180 * S) == 0  # it counts from the beginning
 
 
 def test_a_new_finding_may_be_advised_on_again(bench: Make) -> None:

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 
 from ronghe.apps.maintenance import wording
 from ronghe.apps.maintenance.cause import Cause
+from ronghe.apps.maintenance.headroom import Headroom
 from ronghe.apps.maintenance.settings import Rule
 from ronghe.errors import AppError
 from ronghe.guard.advice import Advice, Evidence, Expected
+from ronghe.guard.limits import compile_guard
 from ronghe.plant import Plant
 from ronghe.signals.when import parse_duration
 from ronghe.text import Text
 
+_WRITTEN = ("writing", "watching", "done", "failed", "rolled_back")  # it was written, or may have been
+_OVER = ("done", "failed", "rolled_back", "refused", "rejected", "expired")
 _REFUSED = ("refused", "failed", "rolled_back", "expired")
 
 
@@ -48,8 +52,12 @@ class Adviser:
         self._effects = [resolve(plant, equipment, r.expect.tag, where) if r.expect else "" for r in rules]
         self._given: dict[tuple[str, int], _Standing] = {}  # by finding and rule
         self._outcomes: dict[str, str] = {}
+        self._changes: dict[str, tuple[str, float, int]] = {}  # by advice that is not over: set-point, |change|, ns until it must be
+        self._written: set[str] = set()  # those of them that were written
+        self.now = 0  # time of the newest row, ns
         for rule, tag in zip(rules, self.set_points, strict=True):
             self._check(rule, tag, where)
+        self._room = {t: Headroom(compile_guard(plant, plant.guards[t]) if t in plant.guards else None) for t in self.set_points}
 
     def _check(self, rule: Rule, tag: str, where: str) -> None:
         if (rule.step is None) == (rule.to is None):
@@ -77,6 +85,19 @@ class Adviser:
     def feedback(self, advice: str, outcome: str) -> None:
         """What became of an advice."""
         self._outcomes[advice] = outcome
+        if advice not in self._changes:
+            return
+        tag, size, patience = self._changes[advice]
+        room = self._room[tag]
+        if outcome in _WRITTEN and advice not in self._written:
+            room.moved(self.now, size)
+            self._written.add(advice)
+        if outcome == "rolled_back":  # the way back is a write, too
+            room.moved(self.now, size)
+        room.open[advice] = self.now + patience
+        if outcome in _OVER:
+            del self._changes[advice], room.open[advice]
+            self._written.discard(advice)
 
     def due(self, finding: str, now: int) -> bool:
         """Whether it is worth asking for advice on a finding at `now` (ns)."""
@@ -107,23 +128,45 @@ class Adviser:
             elif given is None and parse_duration(rule.after) > 0:
                 self._given[finding, i] = _Standing("", now + parse_duration(rule.after))
             elif self._may(finding, i, rule, now):
-                value = self._value(rule, set_points.get(self.set_points[i], math.nan))
-                if value is not None:
-                    advice = self._write(i, cause, finding, evidence, reason, now, value, model)
-                    self._given[finding, i] = _Standing(advice.id, now + max(parse_duration(rule.within), 1))
-                    out.append(advice)
+                present = set_points.get(self.set_points[i], math.nan)
+                if math.isnan(present):
+                    continue
+                value, room = self._value(i, present), self._room[self.set_points[i]]
+                free = room.free_from(abs(value - present), now) if value is not None else now + parse_duration(rule.again)
+                if value is None or free > now:
+                    self._given[finding, i] = _Standing(given.id if given else "", free)
+                    continue
+                advice = self._write(i, cause, finding, evidence, reason, now, present, value, model)
+                self._given[finding, i] = _Standing(advice.id, now + max(parse_duration(rule.within), 1))
+                patience = parse_duration(rule.expires) + 2 * parse_duration(rule.within)
+                self._changes[advice.id] = self.set_points[i], abs(value - present), patience
+                out.append(advice)
         return tuple(out)
 
     def action(self, cause: Cause, set_points: Mapping[str, float]) -> Text | None:
-        """What the first rule that applies would have a person do, or None."""
+        """What a person is to know and do: the set-points that are at their end, and the first step that is left; None for neither."""
+        said = [self._at_end(i, set_points) for i in self.exhausted(cause, set_points)]
         for i, rule in enumerate(self._rules):
-            tag = self.set_points[i]
-            before = set_points.get(tag, math.nan)
-            value = self._value(rule, before)
+            before = set_points.get(self.set_points[i], math.nan)
+            value = self._value(i, before)
             if self._matches(rule, cause) and value is not None:
-                prop = self._plant.property_of(tag)
-                return wording.change(prop.name(), before, value, prop.unit)
-        return None
+                prop = self._plant.property_of(self.set_points[i])
+                said.append(wording.change(prop.name(), before, value, prop.unit))
+                break
+        return Text("; ".join(t.en for t in said), "；".join(t.in_("zh") for t in said)) if said else None
+
+    def exhausted(self, cause: Cause, set_points: Mapping[str, float]) -> tuple[int, ...]:
+        """The rules that apply but whose set-point stands at the end of its envelope."""
+        present = [set_points.get(tag, math.nan) for tag in self.set_points]
+        return tuple(
+            i
+            for i, rule in enumerate(self._rules)
+            if self._matches(rule, cause) and self._room[self.set_points[i]].at_end(present[i], _wanted(rule, present[i]))
+        )
+
+    def _at_end(self, i: int, set_points: Mapping[str, float]) -> Text:
+        prop, present = self._plant.property_of(self.set_points[i]), set_points[self.set_points[i]]
+        return wording.at_end(prop.name(), present, prop.unit, high=_wanted(self._rules[i], present) > present)
 
     def _matches(self, rule: Rule, cause: Cause) -> bool:
         name, *way = rule.when.split()
@@ -155,21 +198,31 @@ class Adviser:
             given.next = min(given.next, now)  # the effect was seen: the next step may follow
         return not given.closed and now >= given.next
 
-    def _value(self, rule: Rule, present: float) -> float | None:
-        if math.isnan(present):
-            return None
-        value = rule.to if rule.to is not None else present + (rule.step or 0.0)
-        return value if value != present else None
+    def _value(self, i: int, present: float) -> float | None:
+        return self._room[self.set_points[i]].permitted(present, _wanted(self._rules[i], present))
 
     def _write(
-        self, i: int, cause: Cause, finding: str, evidence: tuple[Evidence, ...], reason: Text, now: int, value: float, model: str
+        self,
+        i: int,
+        cause: Cause,
+        finding: str,
+        evidence: tuple[Evidence, ...],
+        reason: Text,
+        now: int,
+        present: float,
+        value: float,
+        model: str,
     ) -> Advice:
+        """The promise is that of the rule's whole step; a part of the step promises that part of it."""
         rule, tag = self._rules[i], self.set_points[i]
+        part = (value - present) / (_wanted(rule, present) - present)
         expected = None
         if rule.expect is not None:
             effect = self._effects[i]
             within = parse_duration(rule.within) / 1e9
-            expected = Expected(tag=effect, low=rule.expect.low, high=rule.expect.high, within=within, unit=self._plant.unit_of(effect))
+            expected = Expected(
+                tag=effect, low=part * rule.expect.low, high=part * rule.expect.high, within=within, unit=self._plant.unit_of(effect)
+            )
         return Advice(
             id=f"{self._app}-{now}-{i}",
             app=self._app,
@@ -184,3 +237,8 @@ class Adviser:
             finding=finding,
             model=model,
         )
+
+
+def _wanted(rule: Rule, present: float) -> float:
+    """The value that a rule would set, whatever the guard permits."""
+    return rule.to if rule.to is not None else present + (rule.step or 0.0)

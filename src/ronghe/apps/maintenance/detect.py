@@ -68,6 +68,7 @@ class Detect(App):
         self._settling = 0  # rows after a start still to wait out
         self._cause: Cause | None = None
         self._told, self._standing = 0.0, 0  # score of the finding as last told; rows for which it has stood
+        self._exhausted: set[int] = set()  # rules of which it was told that their set-point is at its end
         self._blind = False
         self._excursion = Excursion(self._rows(o.hold), self._rows(o.release))
         self._said = Standing(state / "standing.json")
@@ -206,7 +207,7 @@ class Detect(App):
     def _judge_row(
         self, window: Window, i: int, row: NDArray[np.float64], findings: list[Finding], advice: list[Advice]
     ) -> dict[str, float]:
-        at = int(window.time[i])
+        at = self._adviser.now = int(window.time[i])
         row = row[self._inputs]
         for j, fault in self._sensors.step(row):
             findings.append(self._sensor(j, fault, window, i))
@@ -239,8 +240,10 @@ class Detect(App):
         self._cause = cause
         text = wording.departed(cause, followers, wording.place(self.plant, self.equipment, cause.of.tag))
         set_points = {tag: float(values[j]) for tag, j in self._set_points}
-        if news:
+        exhausted = self._adviser.exhausted(cause, set_points)
+        if news or (score > 1.0 and not self._exhausted.issuperset(exhausted)):
             self._told = score
+            self._exhausted.update(exhausted)
             findings.append(
                 Finding(
                     key=cause.key,
@@ -262,6 +265,7 @@ class Detect(App):
     def _end(self, at: int, cause: Cause) -> Finding:
         self._adviser.ended(cause.key)
         self._cause, self._told, self._standing = None, 0.0, 0
+        self._exhausted.clear()
         text = wording.back_to_normal(cause, wording.place(self.plant, self.equipment, cause.of.tag))
         return self._condition(cause.key, at, False, self.options.priority, text)
 

@@ -92,6 +92,14 @@ def change(name: Text, before: float, after: float, unit: str) -> Text:
     )
 
 
+def at_end(name: Text, value: float, unit: str, *, high: bool) -> Text:
+    """A set-point that can go no further."""
+    return Text(
+        f"{capital(name.en)} is at the {'upper' if high else 'lower'} end of its envelope ({quantity(value, unit)})",
+        spaced(f"{name.in_('zh')}已达允许范围{'上限' if high else '下限'}（{quantity(value, unit)}）"),
+    )
+
+
 def no_value(name: Text, tag: str, seconds: float, why: Text) -> Text:
     """A dead sensor."""
     return Text(
