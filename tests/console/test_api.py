@@ -63,6 +63,14 @@ def test_the_plant_is_encoded_once_for_a_number_of_tags(station: Station) -> Non
     assert encoded_plant(desk) is not first
 
 
+def test_the_plant_is_sent_small_to_who_can_read_it(operator: httpx.Client) -> None:
+    small = operator.get("/api/plant")
+    plain = operator.get("/api/plant", headers={"Accept-Encoding": "identity"})
+    assert (small.headers.get("content-encoding"), plain.headers.get("content-encoding")) == ("gzip", None)
+    assert small.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert small.json() == plain.json()
+
+
 def test_dictionary(operator: httpx.Client) -> None:
     entries = operator.get("/api/dictionary").json()
     assert [e["property"]["property"] for e in entries] == ["level", "pressure", "speed", "temperature"]

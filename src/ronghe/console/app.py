@@ -47,7 +47,9 @@ def create_app(node: Node, users: Users) -> Litestar:
         guards=[access.check],
         exception_handlers=failures.HANDLERS,
         before_send=[add_headers],
-        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude=["/api/stream", "^/$", "/assets/"]),
+        compression_config=CompressionConfig(
+            backend="gzip", gzip_compress_level=5, exclude=["/api/stream", "^/api/plant$", "^/$", "/assets/"]
+        ),
         openapi_config=OpenAPIConfig(
             title="Ronghe console",
             version=ronghe.__version__,

@@ -32,7 +32,7 @@ class Desk:
     boot: str = field(default_factory=lambda: secrets.token_hex(4))
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     cookie: str = ""
-    plant: tuple[int, bytes] = (-1, b"")  # the answer of /api/plant, and for how many tags it was made
+    plant: tuple[int, tuple[bytes, bytes]] | None = None  # the answer of /api/plant, plain and gzipped, and for how many tags it was made
 
     def __post_init__(self) -> None:
         # Cookies know no port: two plants on one machine must not sign each other's people out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterable
 
 import msgspec
@@ -63,17 +64,21 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 @get("/api/plant", opt=needs(Role.VIEWER), sync_to_thread=False)
 def plant(request: Call) -> Response[PlantView]:
     """The factory: equipment tree, tags with names, units and ranges, guards."""
+    plain, packed = encoded_plant(desk_of(request))
+    small = "gzip" in request.headers.get("accept-encoding", "")
+    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if small else {})
     # Bytes are passed on as they are; the type says what they hold, for the description of the API.
-    return Response(encoded_plant(desk_of(request)), media_type="application/json")  # type: ignore[arg-type]
+    return Response(packed if small else plain, media_type="application/json", headers=headers)  # type: ignore[arg-type]
 
 
-def encoded_plant(desk: Desk) -> bytes:
-    """The plant as JSON, made once: it is what it is while the node runs, but for tags that apps add as they compute them."""
+def encoded_plant(desk: Desk) -> tuple[bytes, bytes]:
+    """The plant as JSON, plain and gzipped, made once: it does not change while the node runs, but for tags that apps add."""
     count = len(desk.node.index)
-    if desk.plant[0] != count:
+    if desk.plant is None or desk.plant[0] != count:
         p = desk.node.plant
         view = PlantView(boot=desk.boot, path=p.path, name=p.name, equipment=_tree(desk), tags=_tags(desk), guards=p.guards)
-        desk.plant = (count, msgspec.json.encode(view))
+        plain = msgspec.json.encode(view)
+        desk.plant = (count, (plain, gzip.compress(plain, 5)))
     return desk.plant[1]
 
 
