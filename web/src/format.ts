@@ -1,6 +1,6 @@
 // Numbers, units and times as a person reads them.
 import { language } from "./language.svelte";
-import type { Tag } from "./types";
+import type { Measured, Tag } from "./types";
 
 const ATOMS: Record<string, string> = {
   Cel: "°C",
@@ -67,6 +67,17 @@ export function range(low: number | null, high: number | null): string {
 export function signed(value: number | null | undefined, tag?: Pick<Tag, "type" | "low" | "high">): string {
   const text = number(value, tag);
   return typeof value === "number" && value > 0 ? `+${text}` : text;
+}
+
+/** A measured effect and its interval, in one number of decimals: as many as keep an end that is not zero from looking like it. */
+export function measured(worth: Pick<Measured, "effect" | "low" | "high">, tag?: Pick<Tag, "type" | "low" | "high">): { effect: string; low: string; high: string } {
+  const { effect, low, high } = worth;
+  if (effect === null || low === null || high === null) return { effect: "—", low: "—", high: "—" };
+  const ends = [low, high].map(Math.abs).filter((size) => size > 0);
+  const needed = ends.length ? -Math.floor(Math.log10(Math.min(...ends))) : 0;
+  const places = Math.min(4, Math.max(decimals(tag, effect), needed));
+  const write = (value: number) => `${value > 0 ? "+" : ""}${value.toFixed(places).replace("-", "−")}`;
+  return { effect: write(effect), low: write(low), high: write(high) };
 }
 
 /** Money an hour, with its sign and two digits that mean something: +0.48 CNY/h. */
