@@ -67,7 +67,7 @@ class Boundary:
             beyond = ((value < self._low[tag]) | (value > self._high[tag])) & q.is_good(batch.quality)
             if beyond.any():
                 changed["quality"] = np.where(beyond, np.uint32(q.UNCERTAIN_RANGE), batch.quality)
-        if len(batch) and not (0 < int(batch.time.min()) and int(batch.time.max()) <= now + AHEAD):
+        if len(batch) and not (int(batch.time.min()) > 0 and int(batch.time.max()) <= now + AHEAD):
             ahead, none = batch.time > now + AHEAD, batch.time <= 0
             time = batch.time.copy()
             _moved(time, ahead, now)
