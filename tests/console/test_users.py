@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,37 @@ def test_a_second_first_link_is_void_once_there_is_an_administrator(tmp_path: Pa
     users.set_password("wang", GOOD)
     with pytest.raises(UsersError, match="used already"):
         users.redeem(token, "mallory", GOOD)
+
+
+def test_a_link_used_by_many_at_once_is_used_once(tmp_path: Path, clock: Clock) -> None:
+    """Each through a connection of its own, as from several processes, and all past the first look before any has used the link up."""
+    start, made, refused = threading.Barrier(6), [], []
+
+    class Together(PasswordHasher):
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            start.wait(30)
+            return super().hash(password, salt=salt)
+
+    path = tmp_path / "users.sqlite"
+    everyone = [Users(path, clock, Together(time_cost=1, memory_cost=64, parallelism=1)) for _ in range(6)]
+    token = everyone[0].link()
+
+    def use(users: Users, name: str) -> None:
+        try:
+            made.append(users.redeem(token, name, GOOD).name)
+        except UsersError as e:
+            refused.append(str(e))
+
+    threads = [threading.Thread(target=use, args=(u, f"admin{i}")) for i, u in enumerate(everyone)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert len(refused) == 5
+    assert [(u.name, u.ready) for u in everyone[0].everyone()] == [(made[0], True)]
+    for users in everyone:
+        users.close()
 
 
 def test_a_new_link_makes_the_earlier_void(users: Users) -> None:

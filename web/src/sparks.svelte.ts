@@ -1,4 +1,5 @@
 // The last minutes of many tags, for the small trends beside values: fetched together, then carried on by the stream.
+import { untrack } from "svelte";
 import { api } from "./api";
 import { live } from "./live.svelte";
 
@@ -30,12 +31,13 @@ const known = new Map<string, Spark>();
 let queue: string[] = [];
 let timer = 0;
 
-/** The spark of a tag; its history comes soon after. */
+/** The spark of a tag; its history comes soon after, and again when nobody looked for a while. */
 export function spark(tag: string): Spark {
-  let found = known.get(tag);
-  if (!found) {
-    known.set(tag, (found = new Spark()));
-    queue.push(tag);
+  const found = known.get(tag) ?? new Spark();
+  const missed = untrack(() => (found.points.at(-1)?.[0] ?? live.now) < live.now - 3 * STEP);
+  if (!known.has(tag) || missed) {
+    known.set(tag, found);
+    if (!queue.includes(tag)) queue.push(tag);
     clearTimeout(timer);
     timer = window.setTimeout(() => void fetchQueued(), 80);
   }

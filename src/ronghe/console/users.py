@@ -12,7 +12,8 @@ import re
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,7 +61,7 @@ class Users:
 
     def __init__(self, path: Path | str, clock: Callable[[], int], hasher: PasswordHasher | None = None) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._hasher = hasher or PasswordHasher()  # argon2id, RFC 9106 low-memory profile
         self._nobody = ""  # the hash that an unknown name's password is held against, made when first needed
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -100,30 +101,37 @@ class Users:
                 Text(f"{name!r} cannot be a user name", f"{name!r} 不能用作用户名"),
                 todo=Text("use 1 to 64 letters, digits, and . _ - @", "请使用 1 至 64 个字母、汉字、数字或 . _ - @"),
             )
-        if any(u.name == name for u in self.everyone()):
-            raise UsersError(Text(f"{name!r} is taken", f"用户名 {name!r} 已存在"), todo=Text("choose another name", "请换一个用户名"))
-        self._run("INSERT INTO user VALUES (?, ?, '', ?, 0)", name, int(role), self._clock())
-        return self.get(name)
+        with self._whole():
+            if any(u.name == name for u in self.everyone()):
+                raise UsersError(Text(f"{name!r} is taken", f"用户名 {name!r} 已存在"), todo=Text("choose another name", "请换一个用户名"))
+            self._run("INSERT INTO user VALUES (?, ?, '', ?, 0)", name, int(role), self._clock())
+            return self.get(name)
 
     def set_role(self, name: str, role: Role) -> User:
         """Changes a role and ends the person's sessions. Raises UsersError for an unknown name and for the last administrator."""
-        user = self.get(name)
-        self._keep_an_administrator(user, role)
-        self._run("UPDATE user SET role = ? WHERE name = ?", int(role), name)
-        self._run("DELETE FROM session WHERE user = ?", name)
-        return self.get(name)
+        with self._whole():
+            self._keep_an_administrator(self.get(name), role)
+            self._run("UPDATE user SET role = ? WHERE name = ?", int(role), name)
+            self._run("DELETE FROM session WHERE user = ?", name)
+            return self.get(name)
 
     def remove(self, name: str) -> None:
         """Removes a person with their sessions and links. Raises UsersError for an unknown name and for the last administrator."""
-        self._keep_an_administrator(self.get(name), None)
-        self._run("DELETE FROM link WHERE user = ?", name)
-        self._run("DELETE FROM user WHERE name = ?", name)
+        with self._whole():
+            self._keep_an_administrator(self.get(name), None)
+            self._run("DELETE FROM link WHERE user = ?", name)
+            self._run("DELETE FROM user WHERE name = ?", name)
 
     def set_password(self, name: str, password: str) -> User:
         """Sets a password and ends the person's sessions. Raises UsersError for an unknown name or a password that is too weak."""
         self.get(name)
         self._judge(name, password)
-        self._run("UPDATE user SET hash = ? WHERE name = ?", self._hasher.hash(password), name)
+        hashed = self._hasher.hash(password)
+        with self._whole():
+            return self._set_hash(name, hashed)
+
+    def _set_hash(self, name: str, hashed: str) -> User:
+        self._run("UPDATE user SET hash = ? WHERE name = ?", hashed, name)
         self._run("DELETE FROM session WHERE user = ?", name)
         return self.get(name)
 
@@ -154,13 +162,14 @@ class Users:
 
         A new link makes the person's earlier ones void. Raises UsersError for an unknown name, or when there is an administrator already.
         """
-        if name:
-            self.get(name)
-        elif self.has_administrator():
-            raise UsersError(Text("there is an administrator already", "已有管理员"), todo=Text("name the person", "请指定用户名"))
         token = secrets.token_urlsafe(32)
-        self._run("DELETE FROM link WHERE user = ? OR until < ?", name, self._clock())
-        self._run("INSERT INTO link VALUES (?, ?, ?)", _digest(token), name, self._clock() + life)
+        with self._whole():
+            if name:
+                self.get(name)
+            elif self.has_administrator():
+                raise UsersError(Text("there is an administrator already", "已有管理员"), todo=Text("name the person", "请指定用户名"))
+            self._run("DELETE FROM link WHERE user = ? OR until < ?", name, self._clock())
+            self._run("INSERT INTO link VALUES (?, ?, ?)", _digest(token), name, self._clock() + life)
         return token
 
     def has_administrator(self) -> bool:
@@ -182,12 +191,14 @@ class Users:
 
     def redeem(self, token: str, name: str, password: str) -> User:
         """Uses a link up: sets the password, and for the first administrator makes the person. Raises UsersError; then the link stays."""
-        owner = self.link_for(token)
-        self._judge(owner or name, password)
-        if not owner:
-            owner = self.add(name, Role.ADMINISTRATOR).name
-        self._run("DELETE FROM link WHERE hash = ?", _digest(token))
-        return self.set_password(owner, password)
+        self._judge(self.link_for(token) or name, password)
+        hashed = self._hasher.hash(password)  # takes long, and so comes before the transaction, which looks at everything again
+        with self._whole():
+            owner = self.link_for(token)
+            self._run("DELETE FROM link WHERE hash = ?", _digest(token))
+            if not owner:
+                owner = self.add(name, Role.ADMINISTRATOR).name
+            return self._set_hash(owner, hashed)
 
     # signing in
 
@@ -236,6 +247,22 @@ class Users:
     def sign_out(self, token: str) -> None:
         """Ends one session; no error when there is none."""
         self._run("DELETE FROM session WHERE hash = ?", _digest(token))
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All or nothing: one transaction, alone between threads and between processes; within another one, a part of that."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
+            self._run("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._run("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # SQLite itself rolls back on a full disk
+                    self._run("ROLLBACK")
+                raise
 
     def _run(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
         with self._lock:
