@@ -249,7 +249,7 @@ class Node:
             why = state.reason or Text(state.state, state.state)
             bad = Text(f"app {name}: {why.en}", f"应用 {name}：{why.in_('zh')}") if state.state in ("failed", "slow") else None
             self._system(f"app/{name}", "medium", bad)
-        trouble = self.recorder.trouble
+        trouble = self.recorder.look()
         what = Text(f"nothing is being recorded: {trouble.en}", f"数据未能入库：{trouble.in_('zh')}") if trouble else None
         self._system("recorder", "critical", what)
         trouble = self.alarms.trouble

@@ -20,9 +20,15 @@ from ronghe.text import Text
 log = logging.getLogger(__name__)
 
 
-def reason_of(e: Exception) -> Text:
-    """What people are told of an error: ours say it themselves; of a bug only the log says more, and whoever calls this has it logged."""
-    return e.what if isinstance(e, RongheError) else Text("internal error; see the log of the node", "内部错误，详见节点日志")
+def reason_of(e: BaseException) -> Text:
+    """What people are told of an error: ours and the system's say it; of a bug only the log says more, and whoever calls this logs it."""
+    if isinstance(e, RongheError):
+        return e.what
+    if isinstance(e, OSError):
+        return Text(str(e), str(e))
+    if isinstance(e, MemoryError):
+        return Text("out of memory", "内存不足")
+    return Text("internal error; see the log of the node", "内部错误，详见节点日志")
 
 
 class AppState(msgspec.Struct, kw_only=True):
