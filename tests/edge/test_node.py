@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +120,11 @@ class NoStart(Row):
         raise AttributeError("no_such_thing")
 
 
+class Exits(Row):
+    def __init__(self, *args: Any) -> None:
+        sys.exit(1)
+
+
 class NoStep(Row):
     def step(self, window: Window) -> Result:
         raise AttributeError("no_such_thing")
@@ -139,6 +145,15 @@ async def test_an_app_that_fails_is_said_in_plain_words_and_the_log_says_more(
     )
     assert "app bad" in caplog.text
     assert "AttributeError: no_such_thing" in caplog.text
+    await until(lambda: node.apps["good"].rows > 5, "the other app to go on")
+    await node.stop()
+
+
+async def test_an_app_that_exits_as_it_is_made_does_not_end_the_node(make: Make) -> None:
+    node = make(APPS, good=Row, bad=Exits)
+    await node.start()
+    await until(lambda: node.alarms.is_active("system/app/bad"), "the alarm")
+    assert node.apps["bad"].reason == Text("it tried to end the whole process", "应用试图结束整个进程")
     await until(lambda: node.apps["good"].rows > 5, "the other app to go on")
     await node.stop()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ SECOND = 1_000_000_000
 
 
 class Echo(App):
-    """Gives back the sum of the newest row; raises for a negative one; waits at `gate`."""
+    """Gives back the sum of the newest row; raises for a negative one, exits for a very negative one; waits at `gate`."""
 
     uses = "test.echo"
     Options = msgspec.Struct
@@ -37,6 +39,8 @@ class Echo(App):
     def step(self, window: Window) -> Result:
         self.gate.wait(10)
         total = float(window.value[-1].sum())
+        if total < -1000:
+            sys.exit(1)
         if total < 0:
             raise ValueError("negative")
         return Result(signals={"sum": total})
@@ -67,6 +71,15 @@ def row(runner: Runner, second: int, a: float, b: float) -> Batch:
     return Batch.of(runner.grid.index, ["a", "b", "c"], second * SECOND, [a, b, 99.0])
 
 
+def until(true: Callable[[], Any], what: str) -> None:
+    """Waits; the bound is for a broken runner, not a measure of a good one."""
+    for _ in range(3000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"waited in vain for {what}")
+
+
 def test_each_completed_row_gives_one_result(runner: Any) -> None:
     for s in range(1, 6):
         runner.put(row(runner, s, s, 1.0))
@@ -78,15 +91,23 @@ def test_each_completed_row_gives_one_result(runner: Any) -> None:
 
 def test_an_error_is_said_and_the_next_window_is_tried(runner: Any, caplog: pytest.LogCaptureFixture) -> None:
     runner.put(row(runner, 1, -5.0, 1.0))
-    while runner.state.state != "failed":
-        time.sleep(0.001)
+    until(lambda: runner.state.state == "failed", "the failure")
     assert runner.state.reason == Text("internal error; see the log of the node", "内部错误，详见节点日志")
     assert "app echo failed" in caplog.text
     assert "ValueError: negative" in caplog.text
     runner.put(row(runner, 2, 5.0, 1.0))
-    while runner.state.state != "up":
-        time.sleep(0.001)
+    until(lambda: runner.state.state == "up", "the next try")
     assert runner.state.reason is None
+
+
+def test_an_app_that_would_end_the_process_is_said_and_tried_again(runner: Any, caplog: pytest.LogCaptureFixture) -> None:
+    runner.put(row(runner, 1, -5000.0, 1.0))
+    until(lambda: runner.state.state == "failed", "the failure")
+    assert runner.state.reason == Text("it tried to end the whole process", "应用试图结束整个进程")
+    assert "app echo failed" in caplog.text
+    runner.put(row(runner, 2, 5.0, 1.0))
+    until(lambda: runner.state.state == "up", "the next try")
+    assert runner.got == [(6.0, 2 * SECOND)]
 
 
 def test_put_never_waits_for_a_slow_app_and_skips_the_oldest(runner: Any) -> None:
@@ -95,8 +116,7 @@ def test_put_never_waits_for_a_slow_app_and_skips_the_oldest(runner: Any) -> Non
         runner.put(row(runner, s, s, 0.0))
     assert runner.state.skipped > 0
     runner.app.gate.set()
-    while not runner.got or runner.got[-1][0] != 100.0:
-        assert runner.arrived.acquire(timeout=10)
+    until(lambda: runner.got and runner.got[-1][0] == 100.0, "the newest row")
 
 
 def test_the_clock_completes_rows_that_wait_for_a_silent_tag(runner: Any) -> None:

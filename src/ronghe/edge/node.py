@@ -158,7 +158,7 @@ class Node:
         try:
             app: App = plugins.load("ronghe.apps", spec.uses)(name, self.plant, spec.equipment, spec.options, state)
             runner = Runner(app, self.index, lambda result, at: self._from_app(name, result, at), held=held)
-        except Exception as e:
+        except (Exception, SystemExit) as e:  # an app that calls sys.exit() does not end the node
             _log_failure(f"app {name} does not start", e)
             self.broken[name] = AppState(uses=spec.uses, equipment=spec.equipment, state="failed", reason=reason_of(e))
             return
@@ -312,7 +312,7 @@ class Node:
             log.exception("alarm %s", key)
 
 
-def _log_failure(what: str, e: Exception) -> None:
+def _log_failure(what: str, e: BaseException) -> None:
     """A bug with its traceback, the rest in a line."""
     if isinstance(e, RongheError):
         log.warning("%s: %s", what, e)

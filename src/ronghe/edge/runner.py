@@ -28,6 +28,8 @@ def reason_of(e: BaseException) -> Text:
         return Text(str(e), str(e))
     if isinstance(e, MemoryError):
         return Text("out of memory", "内存不足")
+    if isinstance(e, SystemExit):
+        return Text("it tried to end the whole process", "应用试图结束整个进程")
     return Text("internal error; see the log of the node", "内部错误，详见节点日志")
 
 
@@ -125,7 +127,7 @@ class Runner:
                 window = self.grid.push(job) if isinstance(job, Batch) else self.grid.flush(job)
                 if window is not None:
                     self._step(window)
-            except Exception as e:
+            except BaseException as e:  # SystemExit too: it would end this thread without a word
                 # Whatever a third party's app raises, the node goes on and says so; the next window is a new try.
                 if self.state.state != "failed":  # once, not at every window
                     log.exception("app %s failed", self.app.name)
