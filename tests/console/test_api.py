@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import Any
 
@@ -211,6 +212,25 @@ def test_a_rejected_advice_is_not_written(station: Station, operator: httpx.Clie
     assert done["state"] == "rejected"
     assert done["history"][-1]["who"] == "operator1"
     assert station.call(station.speed.read_value()) == before
+
+
+def test_kill_switch_needs_no_writing_of_users(station: Station, operator: httpx.Client) -> None:
+    """Two minutes after the last click, while nobody can write to the users' file."""
+    other = sqlite3.connect(station.node.folder / "users.sqlite", isolation_level=None)
+    other.execute("UPDATE session SET used = used - 120000000000")
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        assert "operator1" in operator.post("/api/kill", json={"why": "smoke in the hall"}).json()["killed"]
+        answer = station.client().post("/api/session", json={"name": "operator1", "password": PASSWORD})
+        assert answer.status_code == 503
+        assert answer.json()["todo"] == {
+            "en": "another program holds the file: end it or try again",
+            "zh": "文件被其他程序占用：请结束该程序或稍后重试",
+        }
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+        station.client(Role.ENGINEER).post("/api/kill/release", json={"why": "all clear"})
 
 
 def test_kill_switch_outranks_approval(station: Station, operator: httpx.Client) -> None:

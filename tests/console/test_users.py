@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from ronghe.console.roles import ROLES, Role
-from ronghe.console.users import HOUR, LINK_LIFE, SESSION_IDLE, SESSION_LIFE, Users, UsersError
+from ronghe.console.users import HOUR, LINK_LIFE, SESSION_IDLE, SESSION_LIFE, Users, UsersError, UsersUnavailable
 
 GOOD = "correct horse battery"
 
@@ -240,6 +242,57 @@ def test_the_schema_keeps_no_session_of_nobody(users: Users, tmp_path: Path) -> 
     with pytest.raises(sqlite3.IntegrityError):
         db.execute("INSERT INTO session VALUES ('x', 'nobody', 0, 0)")
     db.close()
+
+
+_FULL = """
+import resource, sys, time
+from ronghe.console.users import HOUR, SESSION_IDLE, Role, Users, UsersUnavailable
+now = [time.time_ns()]
+users = Users(sys.argv[1], lambda: now[0])
+users.add("li", Role.OPERATOR)
+session = users.open_session("li")
+resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+for _ in range(2 * SESSION_IDLE // HOUR):  # two shifts at work
+    now[0] += HOUR
+    assert users.who(session).name == "li"
+try:
+    users.open_session("li")
+except UsersUnavailable as e:
+    print(e.where, e.in_("zh"))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert users.who(users.open_session("li")).name == "li"
+now[0] += SESSION_IDLE + 1
+assert users.who(session) is None
+"""
+
+
+def test_who_is_at_work_stays_at_work_on_a_full_disk(tmp_path: Path) -> None:
+    """A process of its own that may write no byte more: its disk is full."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FULL, tmp_path / "users.sqlite"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env={"PYTHONUTF8": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "users.sqlite") in done.stdout
+    assert "请清理磁盘空间后重试" in done.stdout
+
+
+def test_who_waits_for_nobody(users: Users, tmp_path: Path, clock: Clock) -> None:
+    administrator(users)
+    session = users.open_session("wang")
+    other = sqlite3.connect(tmp_path / ".ronghe" / "users.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    clock.now += HOUR
+    who = users.who(session)
+    assert who is not None
+    with pytest.raises(UsersUnavailable, match="another program holds the file"):
+        users.open_session("wang")
+    other.execute("ROLLBACK")
+    other.close()
+    assert users.who(users.open_session("wang")) is not None
 
 
 def test_roles_are_ordered() -> None:

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from ronghe.console.users import UsersUnavailable
 from ronghe.errors import BadQuery, HistorianError, RongheError
 from ronghe.text import Text
 
@@ -46,11 +47,12 @@ def _answer(failure: Failure, status: int, headers: dict[str, str] | None = None
 
 
 def known(_: AnyRequest, error: RongheError) -> Response[Failure]:
-    """An error of our own tree: the request cannot be done as asked (400), or the store cannot serve now (503)."""
+    """An error of our own tree: the request cannot be done as asked (400), or a file that it needs cannot be used now (503)."""
     failure = Failure(what=error.what, where=error.where, todo=error.todo)
     if isinstance(error, Refused):
         return _answer(failure, error.status, error.headers)
-    return _answer(failure, 503 if isinstance(error, HistorianError) and not isinstance(error, BadQuery) else 400)
+    unavailable = isinstance(error, HistorianError | UsersUnavailable) and not isinstance(error, BadQuery)
+    return _answer(failure, 503 if unavailable else 400)
 
 
 def invalid(_: AnyRequest, error: ValidationException) -> Response[Failure]:

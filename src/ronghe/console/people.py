@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 import msgspec
@@ -56,42 +57,42 @@ def _person(user: User) -> Person:
     return Person(name=user.name, role=user.role.word, made=user.made, seen=user.seen, ready=user.ready)
 
 
-@get("/api/users", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
-def everybody(request: Call) -> list[Person]:
+@get("/api/users", opt=needs(Role.ADMINISTRATOR))
+async def everybody(request: Call) -> list[Person]:
     """Everybody, by name."""
-    return [_person(u) for u in desk_of(request).users.everyone()]
+    return [_person(u) for u in await asyncio.to_thread(desk_of(request).users.everyone)]
 
 
-@post("/api/users", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
-def add(request: Call, data: JSONBody[NewPerson]) -> Link:
+@post("/api/users", opt=needs(Role.ADMINISTRATOR))
+async def add(request: Call, data: JSONBody[NewPerson]) -> Link:
     """Adds a person; the answer's link lets them set a password."""
     users = desk_of(request).users
-    users.add(data.name, Role[data.role.upper()])
+    await asyncio.to_thread(users.add, data.name, Role[data.role.upper()])
     _note(request, "added", data.name, role=data.role)
-    return Link(name=data.name, fragment=fragment(users.link(data.name)))
+    return Link(name=data.name, fragment=fragment(await asyncio.to_thread(users.link, data.name)))
 
 
-@patch("/api/users/{name:str}", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
-def set_role(request: Call, name: FromPath[str], data: JSONBody[NewRole]) -> Person:
+@patch("/api/users/{name:str}", opt=needs(Role.ADMINISTRATOR))
+async def set_role(request: Call, name: FromPath[str], data: JSONBody[NewRole]) -> Person:
     """Changes a role and ends the person's sessions."""
-    changed = desk_of(request).users.set_role(name, Role[data.role.upper()])
+    changed = await asyncio.to_thread(desk_of(request).users.set_role, name, Role[data.role.upper()])
     _note(request, "role", name, role=data.role)
     return _person(changed)
 
 
-@delete("/api/users/{name:str}", opt=needs(Role.ADMINISTRATOR), status_code=204, sync_to_thread=False)
-def remove(request: Call, name: FromPath[str]) -> None:
+@delete("/api/users/{name:str}", opt=needs(Role.ADMINISTRATOR), status_code=204)
+async def remove(request: Call, name: FromPath[str]) -> None:
     """Removes a person. Nobody removes themselves."""
     if person(request).name == name:
         raise Refused(400, Text("nobody can remove themselves", "不能删除自己"), Text("ask another administrator", "请由其他管理员操作"))
-    desk_of(request).users.remove(name)
+    await asyncio.to_thread(desk_of(request).users.remove, name)
     _note(request, "removed", name)
 
 
-@post("/api/users/{name:str}/link", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
-def make_link(request: Call, name: FromPath[str]) -> Link:
+@post("/api/users/{name:str}/link", opt=needs(Role.ADMINISTRATOR))
+async def make_link(request: Call, name: FromPath[str]) -> Link:
     """A new one-time link for a person: a forgotten password. Their password holds until it is used."""
-    made = Link(name=name, fragment=fragment(desk_of(request).users.link(name)))
+    made = Link(name=name, fragment=fragment(await asyncio.to_thread(desk_of(request).users.link, name)))
     _note(request, "link", name)
     return made
 

@@ -78,21 +78,21 @@ async def sign_in(request: Call, data: JSONBody[SignIn]) -> Response[Me]:
         desk.throttle.failed(place, data.name)
         raise Refused(401, Text("name and password do not fit", "用户名或密码不正确"), Text("try again", "请重试"))
     desk.throttle.succeeded(place, data.name)
-    return Response(_me(desk.users.get(data.name)), cookies=[session_cookie(request, token)])
+    return Response(_me(await asyncio.to_thread(desk.users.get, data.name)), cookies=[session_cookie(request, token)])
 
 
-@delete("/api/session", opt=needs(Role.ANYONE), status_code=204, sync_to_thread=False)
-def sign_out(request: Call) -> Response[None]:
+@delete("/api/session", opt=needs(Role.ANYONE), status_code=204)
+async def sign_out(request: Call) -> Response[None]:
     """Signs out; no error when nobody was signed in."""
-    desk_of(request).users.sign_out(session_token(request))
+    await asyncio.to_thread(desk_of(request).users.sign_out, session_token(request))
     return Response(None, status_code=204, cookies=[session_cookie(request, "")])
 
 
-@post("/api/link", opt=needs(Role.ANYONE), status_code=200, sync_to_thread=False)
-def look_at_link(request: Call, data: JSONBody[Token]) -> LinkOwner:
+@post("/api/link", opt=needs(Role.ANYONE), status_code=200)
+async def look_at_link(request: Call, data: JSONBody[Token]) -> LinkOwner:
     """Whose one-time link it is. 400 when it was used or is too old."""
     _not_too_often(request)
-    return LinkOwner(name=desk_of(request).users.link_for(data.token))
+    return LinkOwner(name=await asyncio.to_thread(desk_of(request).users.link_for, data.token))
 
 
 @post("/api/link/use", opt=needs(Role.ANYONE), status_code=200)
@@ -101,7 +101,8 @@ async def use_link(request: Call, data: JSONBody[Redeem]) -> Response[Me]:
     desk = desk_of(request)
     _not_too_often(request)
     user = await asyncio.to_thread(desk.users.redeem, data.token, data.name, data.password)
-    return Response(_me(user), cookies=[session_cookie(request, desk.users.open_session(user.name))])
+    token = await asyncio.to_thread(desk.users.open_session, user.name)
+    return Response(_me(user), cookies=[session_cookie(request, token)])
 
 
 @post("/api/me/password", opt=needs(Role.VIEWER), status_code=200)
@@ -113,7 +114,8 @@ async def change_password(request: Call, data: JSONBody[Change]) -> Response[Me]
         desk.throttle.failed(request.client.host if request.client else "", user.name)
         raise Refused(400, Text("the old password is not right", "原密码不正确"))
     await asyncio.to_thread(desk.users.set_password, user.name, data.new)
-    return Response(_me(user), cookies=[session_cookie(request, desk.users.open_session(user.name))])
+    token = await asyncio.to_thread(desk.users.open_session, user.name)
+    return Response(_me(user), cookies=[session_cookie(request, token)])
 
 
 def _not_too_often(request: Call, name: str = "") -> None:

@@ -32,6 +32,15 @@ SESSION_LIFE: Final = 7 * 24 * HOUR
 SHORTEST_PASSWORD: Final = 10  # characters; NIST SP 800-63B asks for 8 and no composition rules
 
 _NAME: Final = re.compile(r"[\w.@-]{1,64}", re.UNICODE)
+_PATIENCE: Final = 0.1  # s, for what every request asks, in the event loop
+_WAIT: Final = 2.0  # s, for another process that writes; a command takes milliseconds
+_FULL: Final = Text("make room on the disk, then try again", "请清理磁盘空间后重试")
+_HELD: Final = Text("another program holds the file: end it or try again", "文件被其他程序占用：请结束该程序或稍后重试")
+_DAMAGED: Final = Text(
+    "see that the file may be read and written; if it is damaged, move it aside and run `ronghe up`: it makes a new file and prints a"
+    " link for a new administrator",
+    "请检查文件读写权限；若文件已损坏，请将其移走后运行 `ronghe up`：系统会新建文件，并给出新管理员的一次性链接",
+)
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS user (name TEXT PRIMARY KEY, role INTEGER NOT NULL, hash TEXT NOT NULL, made INTEGER NOT NULL,
     seen INTEGER NOT NULL);
@@ -45,6 +54,17 @@ class UsersError(RongheError):
     """A name, password or link that cannot be used."""
 
 
+class UsersUnavailable(UsersError):
+    """The file cannot be read or written now: a full disk, another program that holds it, or damage."""
+
+    def __init__(self, path: Path, error: sqlite3.DatabaseError) -> None:
+        kind = getattr(error, "sqlite_errorname", "")
+        todo = _FULL if kind == "SQLITE_FULL" or kind.startswith("SQLITE_IOERR") else _HELD if kind.startswith("SQLITE_BUSY") else _DAMAGED
+        super().__init__(
+            Text(f"the file of the console's users cannot be used: {error}", f"控制台用户文件无法读写：{error}"), where=str(path), todo=todo
+        )
+
+
 class User(msgspec.Struct, frozen=True, kw_only=True):
     """One person. `seen` is the last sign-in or use, ns since 1970 UTC, 0 for never; `ready` once a password is set."""
 
@@ -56,25 +76,34 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Users:
-    """The people of one plant. Safe between threads and between processes; every method returns within milliseconds, except those that
-    take a password (argon2id, tens of milliseconds: call them in a thread)."""
+    """The people of one plant. Safe between threads and between processes.
+
+    `who` answers within milliseconds, whatever others do with the file, and raises UsersUnavailable only when it cannot be read. All else
+    is for a thread, because it takes a password (argon2id, tens of milliseconds) or may wait for another process that writes (up to two
+    seconds); it raises UsersUnavailable when the file cannot be used.
+    """
 
     def __init__(self, path: Path | str, clock: Callable[[], int], hasher: PasswordHasher | None = None) -> None:
-        self._clock = clock
-        self._lock = threading.RLock()
+        self._path, self._clock = Path(path), clock
+        self._lock, self._look_lock = threading.RLock(), threading.Lock()
         self._hasher = hasher or PasswordHasher()  # argon2id, RFC 9106 low-memory profile
         self._nobody = ""  # the hash that an unknown name's password is held against, made when first needed
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        new = not Path(path).exists()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        if new:
-            Path(path).chmod(0o600)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA foreign_keys=ON")
-        self._db.executescript(_SCHEMA)
+        self._used: dict[str, int] = {}  # when a session was used last, where the file could not take it
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        new = not self._path.exists()
+        with self._telling():
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_WAIT)
+            if new:
+                self._path.chmod(0o600)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA foreign_keys=ON")
+            self._db.executescript(_SCHEMA)
+            # A connection of its own for what every request asks, so that none waits behind a writer.
+            self._look = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_PATIENCE)
 
     def close(self) -> None:
         """Closes the file. Safe to call twice."""
+        self._look.close()
         self._db.close()
 
     # people
@@ -219,30 +248,41 @@ class Users:
 
     def open_session(self, name: str) -> str:
         """A session token for a person already known to be who they say. Raises UsersError for an unknown name."""
-        self.get(name)
         now, token = self._clock(), secrets.token_urlsafe(32)
-        self._run("DELETE FROM session WHERE used < ? OR made < ?", now - SESSION_IDLE, now - SESSION_LIFE)
-        self._run("INSERT INTO session VALUES (?, ?, ?, ?)", _digest(token), name, now, now)
-        self._run("UPDATE user SET seen = ? WHERE name = ?", now, name)
+        with self._whole():
+            self.get(name)
+            self._run("DELETE FROM session WHERE used < ? OR made < ?", now - SESSION_IDLE, now - SESSION_LIFE)
+            self._run("INSERT INTO session VALUES (?, ?, ?, ?)", _digest(token), name, now, now)
+            self._run("UPDATE user SET seen = ? WHERE name = ?", now, name)
         return token
 
     def who(self, token: str) -> User | None:
         """The person behind a session token, or None when there is no such session or it has run out."""
         now, digest = self._clock(), _digest(token)
-        rows = self._run(
-            "SELECT u.name, u.role, u.made, u.seen, s.used FROM session s JOIN user u ON u.name = s.user"
-            " WHERE s.hash = ? AND s.used >= ? AND s.made >= ?",
+        rows = self._ask(
+            "SELECT u.name, u.role, u.made, u.seen, s.used FROM session s JOIN user u ON u.name = s.user WHERE s.hash = ? AND s.made >= ?",
             digest,
-            now - SESSION_IDLE,
             now - SESSION_LIFE,
         )
         if not rows:
+            self._used.pop(digest, None)
             return None
         name, role, made, seen, used = rows[0]
+        used = max(used, self._used.get(digest, 0))
+        if used < now - SESSION_IDLE:
+            return None
         if now - used > HOUR // 60:  # once a minute is enough, and spares a write on every request
-            self._run("UPDATE session SET used = ? WHERE hash = ?", now, digest)
-            self._run("UPDATE user SET seen = ? WHERE name = ?", now, name)
+            self._note_use(digest, name, now)
         return User(name=name, role=Role(role), made=made, seen=seen, ready=True)
+
+    def _note_use(self, digest: str, name: str, now: int) -> None:
+        """Who was here when is good to know, but nobody is turned away, from the kill switch least of all, because a disk is full."""
+        try:
+            self._ask("UPDATE session SET used = ? WHERE hash = ?", now, digest)
+            self._ask("UPDATE user SET seen = ? WHERE name = ?", now, name)
+            self._used.pop(digest, None)
+        except UsersUnavailable:
+            self._used[digest] = now
 
     def sign_out(self, token: str) -> None:
         """Ends one session; no error when there is none."""
@@ -265,8 +305,22 @@ class Users:
                 raise
 
     def _run(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._lock, self._telling():
             return self._db.execute(sql, values).fetchall()
+
+    def _ask(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
+        with self._look_lock, self._telling():
+            return self._look.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """SQLite's errors in our own words."""
+        try:
+            yield
+        except sqlite3.DatabaseError as e:
+            if type(e) not in (sqlite3.DatabaseError, sqlite3.OperationalError):  # a broken constraint is a bug, not a broken file
+                raise
+            raise UsersUnavailable(self._path, e) from e
 
 
 def _digest(token: str) -> str:
