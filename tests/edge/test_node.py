@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -20,6 +20,7 @@ from ronghe.edge import node as node_module
 from ronghe.edge.node import Node
 from ronghe.edge.storehealth import StoreHealth
 from ronghe.errors import StoreFull
+from ronghe.guard.advice import Advice
 from ronghe.historian import Historian
 from ronghe.historian.segment import SegmentWriter
 from ronghe.historian.store import Stats
@@ -238,6 +239,36 @@ async def test_a_slow_app_delays_neither_another_nor_acquisition(make: Make) -> 
     await until(lambda: node.apps["bad"].rows > 50, "the slow app to catch up")
     assert node.apps["bad"].skipped == 0
     await node.stop()
+
+
+class Asks(Row):
+    """Asks once for what the guard refuses, and notes what it is told and in which thread."""
+
+    told: ClassVar[list[tuple[str, str, str]]] = []
+    number = 0
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        type(self).number += 1
+        self.id = f"x{self.number}"
+
+    def step(self, window: Window) -> Result:
+        at = int(window.time[-1])
+        asked = Advice(id=self.id, app=self.name, tag="line/a", value=1.0, time=at, expires=at + MINUTE, reason=Text("why not"))
+        return Result(advice=(asked,))
+
+    def feedback(self, advice: str, outcome: str) -> None:
+        self.told.append((advice, outcome, threading.current_thread().name))
+
+
+async def test_an_app_is_told_once_and_in_its_own_thread_what_became_of_its_advice(make: Make) -> None:
+    for number in (1, 2):
+        node = make('[apps.asks]\nuses = "asks"\n', asks=Asks)
+        await node.start()
+        await until(lambda number=number: len(Asks.told) >= number, "the outcome")
+        await node.stop()
+    assert len(node.guard.cases()) == 2
+    assert Asks.told == [("x1", "refused", "app asks"), ("x2", "refused", "app asks")]  # of the first nothing more after the restart
 
 
 def stats(**told: Any) -> Stats:

@@ -32,6 +32,7 @@ class Echo(App):
         self.gate = threading.Event()
         self.gate.set()
         self.closed = False
+        self.told: list[tuple[str, str, str]] = []
 
     def wants(self) -> Wants:
         return Wants(tags=("a", "b"), every=1.0)
@@ -44,6 +45,11 @@ class Echo(App):
         if total < 0:
             raise ValueError("negative")
         return Result(signals={"sum": total})
+
+    def feedback(self, advice: str, outcome: str) -> None:
+        if outcome == "failed":
+            raise ValueError("feedback")
+        self.told.append((advice, outcome, threading.current_thread().name))
 
     def close(self) -> None:
         self.closed = True
@@ -117,6 +123,23 @@ def test_put_never_waits_for_a_slow_app_and_skips_the_oldest(runner: Any) -> Non
     assert runner.state.skipped > 0
     runner.app.gate.set()
     until(lambda: runner.got and runner.got[-1][0] == 100.0, "the newest row")
+
+
+def test_what_became_of_advice_is_told_in_the_thread_of_the_app_and_never_skipped(runner: Any, caplog: pytest.LogCaptureFixture) -> None:
+    runner.app.gate.clear()
+    runner.put(row(runner, 1, 1.0, 0.0))  # the app is at work: nobody waits for it
+    runner.tell("a1", "waiting")
+    for s in range(2, 101):
+        runner.put(row(runner, s, s, 0.0))
+    runner.tell("a1", "done")
+    assert runner.state.skipped > 0
+    runner.app.gate.set()
+    until(lambda: len(runner.app.told) == 2, "the outcomes")
+    assert runner.app.told == [("a1", "waiting", "app echo"), ("a1", "done", "app echo")]
+    until(lambda: runner.got and runner.got[-1][0] == 100.0, "the newest row")
+    runner.tell("a2", "failed")
+    until(lambda: runner.state.state == "failed", "the failure")
+    assert "ValueError: feedback" in caplog.text
 
 
 def test_the_clock_completes_rows_that_wait_for_a_silent_tag(runner: Any) -> None:

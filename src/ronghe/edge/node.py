@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ronghe import plugins
 from ronghe.apps.contract import App, Finding, Priority, Result
-from ronghe.connect import Driver, Write
+from ronghe.connect import Driver, Still, Write, always
 from ronghe.connect.boundary import Boundary
 from ronghe.edge.alarms import Alarm, Alarms
 from ronghe.edge.recorder import Recorder
@@ -66,7 +66,7 @@ class Node:
         self.broken: dict[str, AppState] = {}  # apps that could not be started
         self._items: dict[str, NDArray[np.int32]] = {}  # per connection, the ids of its tags
         self._tasks: list[asyncio.Task[None]] = []
-        self._told: dict[str, str] = {}  # per case, the state that its app was told
+        self._told = {c.id: c.state for c in self.guard.cases() if not c.open}  # per case, the state that its app was told
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = 0
         for tag in plant.tags.values():
@@ -197,16 +197,16 @@ class Node:
 
     # --- the guard's hands --------------------------------------------------------------------------------------------------------
 
-    async def write(self, tag: str, value: float) -> int:
-        """Writes one set-point, given in its property's unit; gives an OPC UA StatusCode. For the guard alone."""
+    async def write(self, tag: str, value: float, still: Still = always) -> int:
+        """Writes one set-point, given in its property's unit, if it may `still` be sent; gives an OPC UA StatusCode. For the guard alone."""
         spec = self.plant.tags[tag]
         driver = self.drivers.get(spec.connection)
         if driver is None:
             return q.BAD_NO_COMMUNICATION
         request = Write(address=spec.address, value=self.boundary.outward(tag, value), type=self.plant.property_of(tag).type)
         try:
-            async with asyncio.timeout(10.0):  # not wait_for: its task would start after the moment for which the guard checked
-                codes = await driver.write([request])
+            async with asyncio.timeout(10.0):
+                codes = await driver.write([request], still=still)
         except ConnectError:
             return q.BAD_NO_COMMUNICATION
         except TimeoutError:
@@ -275,12 +275,11 @@ class Node:
             await asyncio.sleep(_LOOK_AT_STORE)
 
     def _tell_apps(self) -> None:
-        for case in self.guard.cases():
-            if self._told.get(case.id) != case.state:
-                self._told[case.id] = case.state
-                runner = self.runners.get(case.advice.app)
-                if runner is not None:
-                    runner.app.feedback(case.advice.id, case.state)
+        cases = self.guard.cases()
+        for case in reversed(cases):  # as they came
+            if self._told.get(case.id) != case.state and case.advice.app in self.runners:
+                self.runners[case.advice.app].tell(case.advice.id, case.state)
+        self._told = {c.id: c.state for c in cases}  # the guard forgets old ones, and so does this
 
     def _clear_orphans(self) -> None:
         """Ends the alarms of apps and connections that plant.toml no longer names: nobody else would."""

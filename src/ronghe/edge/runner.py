@@ -65,6 +65,7 @@ class Runner:
         self.state = AppState(uses=app.uses, equipment=app.equipment, pages=app.pages, tags=wants.tags)
         self._took, self._most = took, most
         self._queue: deque[Batch | int] = deque()  # an int is a clock reading: rows up to it are due
+        self._outcomes: deque[tuple[str, str]] = deque()  # for `feedback`; never skipped
         self._samples = 0
         self._busy_since = 0.0
         self._ready = threading.Condition()
@@ -101,6 +102,12 @@ class Runner:
             self._queue.append(now)
             self._ready.notify()
 
+    def tell(self, advice: str, outcome: str) -> None:
+        """What became of an advice, for the app's `feedback`: called in its thread, before the next window."""
+        with self._ready:
+            self._outcomes.append((advice, outcome))
+            self._ready.notify()
+
     def close(self, timeout: float = 5.0) -> None:
         """Stops after the present step."""
         with self._ready:
@@ -112,21 +119,25 @@ class Runner:
         if not self._thread.is_alive():
             self.app.close()
 
+    def _next(self) -> Batch | int | tuple[str, str] | None:
+        """Waits for something to do; None at the end."""
+        with self._ready:
+            while not (self._outcomes or self._queue or self._stopping):
+                self._ready.wait()
+            if self._stopping:
+                return None
+            if self._outcomes:
+                return self._outcomes.popleft()
+            job = self._queue.popleft()
+            if isinstance(job, Batch):
+                self._samples -= len(job)
+            return job
+
     def _work(self) -> None:
-        while True:
-            with self._ready:
-                while not self._queue and not self._stopping:
-                    self._ready.wait()
-                if self._stopping:
-                    return
-                job = self._queue.popleft()
-                if isinstance(job, Batch):
-                    self._samples -= len(job)
+        while (job := self._next()) is not None:
             self._busy_since = time.monotonic()
             try:
-                window = self.grid.push(job) if isinstance(job, Batch) else self.grid.flush(job)
-                if window is not None:
-                    self._step(window)
+                self._do(job)
             except BaseException as e:  # SystemExit too: it would end this thread without a word
                 # Whatever a third party's app raises, the node goes on and says so; the next window is a new try.
                 if self.state.state != "failed":  # once, not at every window
@@ -135,6 +146,14 @@ class Runner:
                 self.state.reason = reason_of(e)
             finally:
                 self._busy_since = 0.0
+
+    def _do(self, job: Batch | int | tuple[str, str]) -> None:
+        if isinstance(job, tuple):
+            self.app.feedback(*job)
+            return
+        window = self.grid.push(job) if isinstance(job, Batch) else self.grid.flush(job)
+        if window is not None:
+            self._step(window)
 
     def _step(self, window: Window) -> None:
         began = time.thread_time()
