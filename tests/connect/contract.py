@@ -242,6 +242,23 @@ class DriverContract:
         assert all(code >= 0x80000000 for code in codes[:-1])
         assert codes[0] == q.BAD_NODE_UNKNOWN
 
+    async def test_a_write_is_called_off_at_the_last_moment(self, bench: Bench) -> None:
+        driver = bench.make()
+        if not bench.writable:
+            return
+        item = bench.items(driver, [bench.writable])
+        answers = iter([True, False, False])
+        try:
+            assert await driver.write([Write(address=bench.writable, value=40.0)]) == [q.GOOD]
+            codes = await driver.write([Write(address=bench.writable, value=-12.5)], still=lambda: False)
+            assert codes == [q.BAD_NOT_SENT]
+            assert (await driver.read(item)).value.tolist() == [40.0]
+            writes = [Write(address=bench.writable, value=v) for v in (-12.5, 40.0)]
+            assert await driver.write(writes, still=lambda: next(answers)) == [q.GOOD, q.BAD_NOT_SENT]
+            assert (await driver.read(item)).value.tolist() == [-12.5]
+        finally:
+            await driver.close()
+
     async def test_browse(self, bench: Bench) -> None:
         driver = bench.make()
         try:

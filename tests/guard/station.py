@@ -64,6 +64,7 @@ class Station:
         self.answer: int | Exception = q.GOOD
         self.writes: list[tuple[str, float]] = []
         self.before_write: Callable[[], Awaitable[None]] | None = None
+        self.line: Callable[[], Awaitable[None]] | None = None  # what is waited for before a write can be sent
         self.past: dict[str, list[tuple[int, float]]] = {}
         self.plant = make_plant(**guard)
         self.index = TagIndex(self.plant.tags)
@@ -93,7 +94,11 @@ class Station:
         rows = [(t, v) for t, v in self.past.get(tag, []) if start <= t < end]
         return np.array([t for t, _ in rows], np.int64), np.array([v for _, v in rows], np.float64)
 
-    async def write(self, tag: str, value: float) -> int:
+    async def write(self, tag: str, value: float, still: Callable[[], bool]) -> int:
+        if self.line is not None:
+            await self.line()
+        if not still():
+            return q.BAD_NOT_SENT
         self.writes.append((tag, value))
         if self.before_write is not None:
             await self.before_write()

@@ -277,6 +277,47 @@ async def test_a_kill_between_intent_and_write_still_counts(station: Make) -> No
     assert (case.state, case.written, failed(case), s.writes) == ("refused", None, ["stop"], [])
 
 
+@pytest.mark.parametrize("what", ["kill", "interlock", "hand"])
+async def test_what_happens_while_a_write_waits_for_its_line_calls_it_off(station: Make, what: str) -> None:
+    s = station(interlock=f"{PRESSURE} < 8 bar", rate="50 1/min per 60 s")
+
+    async def line() -> None:
+        await asyncio.sleep(0)
+        if what == "kill":
+            s.guard.kill("li", "now")
+        elif what == "interlock":
+            s.hear_one(PRESSURE, 12.0)
+        else:
+            s.hear_one(SPEED, 1010.0)
+
+    s.line = line
+    case = await s.submit(1040.0)
+    assert (case.state, case.written, s.writes) == ("refused", None, [])
+    assert case.history[-1].text.en.startswith("not written: ")
+    assert failed(case) == {"kill": ["stop"], "interlock": ["interlock"], "hand": []}[what]
+    s.line = None
+    s.guard.release("li", "go")
+    s.hear()
+    assert (await s.submit(1040.0)).state == "writing", "what was never sent does not count as a change"
+
+
+async def test_a_rollback_is_called_off_while_it_waits_for_its_line(station: Make) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    case = await s.submit(1040.0)
+
+    async def line() -> None:
+        s.hear_one(SPEED, 1020.0)
+
+    s.line = line
+    await s.run(61)
+    s.values[SPEED] = 1020.0
+    await s.run(15)
+    case = s.guard.case(case.id)
+    assert (case.state, s.writes) == ("failed", [(SPEED, 1040.0)])
+    assert any(step.text.en.startswith("not written: 1020") for step in case.history)
+    assert "not rolled back" in case.history[-1].text.en
+
+
 async def test_a_ledger_that_cannot_be_written_means_no_write(station: Make) -> None:
     s = station()
     append = s.ledger.append

@@ -33,7 +33,7 @@ async def work(folder, began, last):
     def hear():
         held = [float(line) for line in device.read_text().split()] if device.exists() else []
         latest.update(Batch.of(index, [SPEED], clock(), held[-1] if held else 1000.0), clock())
-    async def write(tag, value):
+    async def write(tag, value, still):
         fd = os.open(device, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(fd, b"%r\\n" % value)
         os.close(fd)

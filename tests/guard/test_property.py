@@ -32,7 +32,7 @@ QUALITIES = [q.GOOD] * 8 + [q.UNCERTAIN_LAST_USABLE, q.BAD_NO_COMMUNICATION]
 KINDS = ["advice", "write", "answer", "confirm", "effect", "restore", "close"]
 SPEEDS = [540.0, 599.0, 600.0, 640.0, 1380.0, 1440.0, 1450.0, 1460.0, float("nan"), float("inf")]
 SPOILT = ["kill", "wait", "trip", "lost", "hand", "pressure", "pressure lost", "heat lost", "trip lost", "edge", "beyond", "restart"]
-SPOILT += ["at intent: kill", "at intent: wait", "at intent: trip", "at intent: lost", "at intent: hand"]
+SPOILT += [f"at {when}: {what}" for when in ("intent", "line") for what in ("kill", "wait", "trip", "lost", "hand")]
 SPOILT += ["crash before guard.answer", "crash after guard.write", "crash before guard.confirm", "crash after guard.restore"]
 SPOILT += ["slow", "ignores", "refuses", "breaks", "obeys and says nothing"]
 
@@ -58,7 +58,7 @@ class World:
         self.approved: dict[str, set[str]] = {}  # advice id → people
         self.spent: set[str] = set()  # advice that was written
         self.behaviour = "obeys"
-        self.at_intent: str = ""  # what happens while an intent is being put into the ledger
+        self.about_to: dict[str, str] = {}  # what happens while an intent is put into the ledger ("intent"), or the line is waited for
         self.crash_at: tuple[str, str] | None = None
         self.mode, self.needs = "auto", 1
         self.loop = asyncio.new_event_loop()
@@ -95,7 +95,7 @@ class World:
                 raise Crash
             entry = append(kind, body)
             if kind in ("guard.write", "guard.restore"):
-                self.disturb()
+                self.disturb("intent")
             if self.crash_at == ("after", kind):
                 self.crash_at = None
                 raise Crash
@@ -104,9 +104,11 @@ class World:
         self.ledger.append = watched_append  # type: ignore[method-assign]
         self.guard = Guard(self.plant, self.latest, self.ledger, self.device, clock=lambda: self.now, folder=self.folder)
 
-    def disturb(self) -> None:
-        """What may happen in the milliseconds of an fsync."""
-        what, self.at_intent = self.at_intent, ""
+    def disturb(self, when: str) -> None:
+        """What may happen in the milliseconds of an fsync, or while a write waits for its line."""
+        self.happen(self.about_to.pop(when, ""))
+
+    def happen(self, what: str) -> None:
         if what == "kill":
             (self.folder / "STOP").touch()
         elif what == "wait":
@@ -137,7 +139,11 @@ class World:
 
     # --- the device, which judges ---------------------------------------------------------------------------------------------------
 
-    async def device(self, tag: str, value: float) -> int:
+    async def device(self, tag: str, value: float, still: Callable[[], bool]) -> int:
+        await asyncio.sleep(0)
+        self.disturb("line")
+        if not still():
+            return q.BAD_NOT_SENT
         try:
             self.judge(tag, value)
         except AssertionError as e:  # the guard takes what a device raises for a failed write
@@ -246,17 +252,17 @@ class World:
 
     def put_in_order(self, seconds: int) -> None:
         """Lets open cases come to their end, then everything is well."""
-        self.behaviour, self.at_intent, self.crash_at = "obeys", "", None
+        self.behaviour, self.about_to, self.crash_at = "obeys", {}, None
         self.guard.release("li", "go")
         self.now += seconds * S
         self.life_goes_on(2)
 
     def spoil(self, how: str) -> None:
         if how in ("kill", "wait", "trip", "lost", "hand"):
-            self.at_intent = how
-            self.disturb()
-        elif how.startswith("at intent: "):
-            self.at_intent = how.removeprefix("at intent: ")
+            self.happen(how)
+        elif how.startswith("at "):
+            when, what = how.removeprefix("at ").split(": ")
+            self.about_to[when] = what
         elif how.startswith("crash "):
             self.crash_at = ("after" if "after" in how else "before", how.split()[-1])
         elif how == "pressure":
@@ -343,8 +349,8 @@ class World:
     def the_device_changes(self, how: str) -> None:
         self.behaviour = how
 
-    def something_is_about_to_happen(self, what: str) -> None:
-        self.at_intent = what
+    def something_is_about_to_happen(self, when: str, what: str) -> None:
+        self.about_to[when] = what
 
     def a_crash_is_near(self, when: str, kind: str) -> None:
         self.crash_at = (when, f"guard.{kind}")
@@ -407,7 +413,7 @@ def walk(world: World, chance: random.Random, steps: int) -> None:
         (3, world.release),
         (1, lambda: world.a_hand_on_the_stop_file(some([True, False, False, False]))),
         (3, lambda: world.the_device_changes(some(["obeys"] * 6 + ["slow", "ignores", "refuses", "breaks", "obeys and says nothing"]))),
-        (3, lambda: world.something_is_about_to_happen(some(["kill", "wait", "trip", "lost", "hand"]))),
+        (3, lambda: world.something_is_about_to_happen(some(["intent", "line"]), some(["kill", "wait", "trip", "lost", "hand"]))),
         (2, lambda: world.a_crash_is_near(some(["before", "after"]), some(KINDS))),
         (2, lambda: world.new_start_with_another_mode(some(["auto", "auto", "approve", "advise"]), some([1, 2]))),
     ]

@@ -20,6 +20,14 @@ from ronghe.text import Text
 Sink = Callable[[Batch], None]
 """Takes a batch, returns at once, never raises; called in the driver's event loop."""
 
+Still = Callable[[], bool]
+"""Whether a write may still be sent. Asked in the driver's event loop; returns at once."""
+
+
+def always() -> bool:
+    """A `Still` that never calls anything off."""
+    return True
+
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One address to acquire. `id` is the tag's id in the driver's `TagIndex`."""
@@ -106,8 +114,14 @@ class Driver(ABC):
         """One sample an item, now, in the fewest requests. Raises ConnectError when the device cannot be reached."""
 
     @abstractmethod
-    async def write(self, writes: Sequence[Write]) -> list[int]:
-        """Writes in order; gives one OPC UA StatusCode a write (Good only when the device confirmed it). Raises ConnectError."""
+    async def write(self, writes: Sequence[Write], *, still: Still = always) -> list[int]:
+        """Writes in order; gives one OPC UA StatusCode a write (Good only when the device confirmed it). Raises ConnectError.
+
+        Connecting, waiting for a line that is busy and looking up types may take seconds, and what allowed a write may end meanwhile. So
+        `still` is asked right before each request that changes the device goes out, with nothing waited for in between, and before it is
+        sent again; where the answer is no, nothing goes out and the code is BadRequestCancelledByClient, unless an earlier attempt may have
+        reached the device: then it is that attempt's.
+        """
 
     @abstractmethod
     async def browse(self, under: str = "") -> list[Found]:

@@ -131,9 +131,9 @@ class FollowUp:
             why_not = Text(f"the device did not take it {ATTEMPTS} times", f"设备 {ATTEMPTS} 次未接受")
         if why_not is None:
             case = self._docket.record("restore", case, "watching", GUARD, Text(f"writing {old} back", f"写回 {old}"))
-            if case.old is not None and self._why_not(limits, case) is None:  # the ledger took its time
-                status, said = await self._hands.send(tag, case.old)
-                self._docket.record("answer", case, "watching", GUARD, said, status=status)
+            assert case.old is not None
+            status, said = await self._hands.send(tag, case.old, lambda: self._why_not(limits, case))
+            self._docket.record("answer", case, "watching", GUARD, said, status=status)
         elif seen.value is not None or self._stop.why():
             self._give_up(case, old, why_not)
 

@@ -1,9 +1,9 @@
 """The guard: the only thing that writes to a machine.
 
 An advice comes in, all checks are made, and the case is refused, shown, put before people, or carried out. Carrying out is: make every
-check; put the intent into the ledger; make every check again; write. Nothing is awaited between the last check and the write. What was
-written is believed only when it is read back; then the effect that was promised is waited for, and when it stays away the old value is
-put back.
+check; put the intent into the ledger; make every check again; write. The driver has the checks made once more at the moment at which it
+sends, so that no wait for a busy line lies between check and write. What was written is believed only when it is read back; then the
+effect that was promised is waited for, and when it stays away the old value is put back.
 
 Whatever is unknown is a no: a stale value, a condition that cannot be judged, a ledger that cannot be written. A case changes only by an
 event that the ledger holds already, so a process that is killed anywhere takes up its open cases from the ledger, and never writes an
@@ -30,7 +30,7 @@ from ronghe.guard.condition import quantity
 from ronghe.guard.docket import Docket
 from ronghe.guard.effect import Becomes
 from ronghe.guard.followup import GUARD, FollowUp
-from ronghe.guard.hands import Hands, Write, surely_not
+from ronghe.guard.hands import Hands, Write, not_written, surely_not
 from ronghe.guard.ledger import Ledger
 from ronghe.guard.limits import Limits, compile_guard
 from ronghe.guard.stop import StopFile
@@ -229,14 +229,14 @@ class Guard:
     # --- writing ---------------------------------------------------------------------------------------------------------------------
 
     async def _carry_out(self, case: Case, limits: Limits) -> Case:
-        """Check, intent, check, write. The set-point's lock is held."""
+        """Check, intent, check, and check once more as it is sent. The set-point's lock is held."""
         noise = await self._noise(limits)
         question = self._hands.question(limits, case.advice, case)
         checks, old = ask(question), question.current.value
         why_not = refused(checks)
         if why_not is not None or old is None:
             why_not = why_not or question.current.why
-            return self._docket.record("close", case, "refused", GUARD, _not_written(why_not), checks=checks)
+            return self._docket.record("close", case, "refused", GUARD, not_written(why_not), checks=checks)
         value, was, now = case.advice.value, quantity(old, limits.unit, case.advice.value), quantity(case.advice.value, limits.unit, old)
         case = self._docket.record(
             "write",
@@ -249,14 +249,18 @@ class Guard:
             old=old,
             watched=self._fix(question, noise),
         )
-        question = self._hands.question(limits, case.advice, case)  # the ledger took its time: what held before may not hold any more
-        checks = ask(question)
-        why_not = refused(checks)
-        if why_not is None and question.current.value != old:
-            why_not = Text("the set-point was changed meanwhile", "设定值在此期间被改动")
-        if why_not is not None:
-            return self._docket.record("close", case, "refused", GUARD, _not_written(why_not), checks=checks)
-        status, said = await self._hands.send(limits.tag, value)
+        written = case
+
+        def look_again() -> Text | None:  # ledger and line take their time: what held before may not hold any more
+            nonlocal checks
+            question = self._hands.question(limits, written.advice, written)
+            checks = ask(question)
+            changed = question.current.value != old
+            return refused(checks) or (Text("the set-point was changed meanwhile", "设定值在此期间被改动") if changed else None)
+
+        status, said = await self._hands.send(limits.tag, value, look_again)
+        if status is None:
+            return self._docket.record("close", case, "refused", GUARD, said, checks=checks)
         return self._docket.record("answer", case, "failed" if surely_not(status) else "writing", GUARD, said, status=status)
 
     def _expired(self, case: Case) -> bool:
@@ -356,7 +360,3 @@ class Guard:
 def _named(user: str) -> None:
     if not user.strip():
         raise GuardError(Text("a person without a name cannot decide", "未具名者不能作决定"))
-
-
-def _not_written(why: Text) -> Text:
-    return Text(f"not written: {why.en}", f"未写入：{why.in_('zh')}")

@@ -19,9 +19,9 @@ from ronghe.text import Text
 
 log = logging.getLogger(__name__)
 
-Write = Callable[[str, float], Awaitable[int]]
-"""Writes (tag, value in the property's unit) to the device and gives its OPC UA StatusCode. It must send before it first gives way to other
-tasks, since the checks hold for that moment only."""
+Write = Callable[[str, float, Callable[[], bool]], Awaitable[int]]
+"""Writes (tag, value in the property's unit, still) to the device and gives its OPC UA StatusCode. It must ask `still` right before it
+sends, since the checks hold for that moment only, and give BadRequestCancelledByClient when the answer was no and nothing was sent."""
 
 TIMEOUT = 30.0
 """s for a device to answer a write."""
@@ -52,16 +52,28 @@ class Hands:
             approvals=None if case is None else len(case.approvals),
         )
 
-    async def send(self, tag: str, value: float) -> tuple[int, Text]:
-        """Calls the device; gives its StatusCode, and the answer in words. Starts without giving way: `asyncio.timeout` makes no task."""
+    async def send(self, tag: str, value: float, why_not: Callable[[], Text | None]) -> tuple[int | None, Text]:
+        """Calls the device; gives its StatusCode, and the answer in words. `why_not` is asked now and once more right before it is sent;
+        when it has a reason, nothing is sent and the status is None."""
+        why = why_not()
+
+        def still() -> bool:
+            nonlocal why
+            why = why_not()
+            return why is None
+
+        if why is not None:
+            return None, not_written(why)
         try:
             async with asyncio.timeout(TIMEOUT):
-                status = int(await self._write(tag, value))
+                status = int(await self._write(tag, value, still))
         except TimeoutError:
             status = q.BAD_TIMEOUT
         except Exception as e:
             log.exception("writing %s", tag)
             return q.BAD, Text(f"the write failed: {type(e).__name__}: {e}", f"写入出错：{type(e).__name__}：{e}")
+        if status == q.BAD_NOT_SENT and why is not None:
+            return None, not_written(why)
         said = q.reason(status)
         return status, Text(f"the device answered: {said.en}", f"设备应答：{said.in_('zh')}")
 
@@ -69,3 +81,8 @@ class Hands:
 def surely_not(status: int) -> bool:
     """Whether an answer means that nothing was written. After a time-out or a lost connection the value may be in force or not."""
     return q.severity(status) == "bad" and status not in _UNSURE
+
+
+def not_written(why: Text) -> Text:
+    """What a case is told that ends before anything was sent."""
+    return Text(f"not written: {why.en}", f"未写入：{why.in_('zh')}")

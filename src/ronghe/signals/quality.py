@@ -31,6 +31,7 @@ BAD_OUT_OF_SERVICE: Final = 0x808D0000
 BAD_TIMEOUT: Final = 0x800A0000
 BAD_TYPE_MISMATCH: Final = 0x80740000
 BAD_DECODING: Final = 0x80070000
+BAD_NOT_SENT: Final = 0x802C0000  # RequestCancelledByClient
 
 REASONS: Final[dict[int, Text]] = {
     GOOD: Text("good", "良好"),
@@ -52,6 +53,7 @@ REASONS: Final[dict[int, Text]] = {
     BAD_TIMEOUT: Text("the device did not answer in time", "设备应答超时"),
     BAD_TYPE_MISMATCH: Text("value of another type than the dictionary says", "数据类型与字典不符"),
     BAD_DECODING: Text("the answer could not be decoded", "应答无法解码"),
+    BAD_NOT_SENT: Text("called off before it was sent", "发送前已取消"),
 }
 
 _NAMES: Final = {0: "good", 1: "uncertain", 2: "bad", 3: "bad"}

@@ -172,6 +172,38 @@ async def test_a_write_is_good_only_when_echoed() -> None:
         assert await driver.write([Write(address="holding:5", value=7.0)]) == [q.GOOD]
 
 
+async def test_a_write_that_waits_for_the_line_is_asked_for_again_when_it_is_sent() -> None:
+    """Polling holds the line; what allowed the write has ended when its turn comes."""
+    still, seen = [True], list[int]()
+
+    def answer(request: bytes) -> list[bytes]:
+        seen.append(request[7])
+        still[0] = False
+        device.later(0.2, right(request))
+        return []
+
+    device = Device(answer)
+    async with device.serving(timeout=5.0) as driver:
+        reading = asyncio.create_task(driver.read(item(driver)))
+        await until(lambda: seen, "a read under way")
+        still[0] = True
+        asyncio.get_running_loop().call_later(0.1, still.__setitem__, 0, False)
+        assert await driver.write([Write(address="holding:5", value=7.0)], still=lambda: still[0]) == [q.BAD_NOT_SENT]
+        await reading
+    assert seen == [3]
+
+
+async def test_a_write_is_sent_again_only_while_it_may_be() -> None:
+    sent = list[bytes]()
+    async with Device(lambda r: sent.append(r) or []).serving(timeout=0.1, retries=2) as driver:  # type: ignore[func-returns-value]
+        with pytest.raises(Unreachable):  # it may have reached the device: what is said is what became of it
+            await driver.write([Write(address="holding:5", value=7.0)], still=lambda: not sent)
+        assert len(sent) == 1
+        with pytest.raises(Unreachable):
+            await driver.write([Write(address="holding:5", value=7.0)])
+        assert len(sent) == 4
+
+
 async def test_rtu_through_tcp() -> None:
     def framed(body: bytes) -> bytes:
         return body + FramerRTU.compute_CRC(body).to_bytes(2, "big")

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ronghe.connect.driver import Driver, Found, Item, Sink, Write
+from ronghe.connect.driver import Driver, Found, Item, Sink, Still, Write, always
 from ronghe.connect.file import options as o
 from ronghe.connect.file.merge import Merged, part
 from ronghe.connect.file.recording import TABLES, Recording, Wanted
@@ -103,7 +103,7 @@ class File(Driver):
             text if any(t is not None for t in text) else None,
         )
 
-    async def write(self, writes: Sequence[Write]) -> list[int]:
+    async def write(self, writes: Sequence[Write], *, still: Still = always) -> list[int]:
         """A recording is not written to: BadNotWritable for each."""
         return [q.BAD_NOT_WRITABLE] * len(writes)
 

@@ -10,13 +10,13 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from ronghe.connect.driver import Driver, Found, Item, Sink, Write
+from ronghe.connect.driver import Driver, Found, Item, Sink, Still, Write, always
 from ronghe.connect.modbus import address
 from ronghe.connect.modbus import link as l
 from ronghe.connect.modbus import options as o
 from ronghe.connect.modbus.address import Malformed, Point
 from ronghe.connect.modbus.codec import encode, is_bits
-from ronghe.connect.modbus.link import Garbled, Link, Refused, Silent
+from ronghe.connect.modbus.link import Garbled, Link, NotSent, Refused, Silent
 from ronghe.connect.modbus.poll import Group, Poller
 from ronghe.connect.modbus.unit import WRITE_CODES, Columns, Dead, Unit
 from ronghe.errors import BadAddress, ConnectError, Unreachable
@@ -86,7 +86,7 @@ class Modbus(Driver):
         ids = np.fromiter((i.id for i in items), np.int32, n)
         return Batch.of(self.index, ids, into.time, into.value, into.quality, text)
 
-    async def write(self, writes: Sequence[Write]) -> list[int]:
+    async def write(self, writes: Sequence[Write], *, still: Still = always) -> list[int]:
         if writes:
             await self._link.open()
         codes: list[int] = []
@@ -95,7 +95,7 @@ class Modbus(Driver):
         async with self._writing:
             for write in writes:
                 try:
-                    codes.append(await self._write(write))
+                    codes.append(await self._write(write, still))
                     answered = True
                 except (Unreachable, Garbled) as e:
                     error = e
@@ -189,7 +189,7 @@ class Modbus(Driver):
             into.fail(missing, q.BAD_TIMEOUT if isinstance(e.error, Silent) else q.BAD_DECODING, self._clock())
         return None if np.any(q.is_good(into.quality[list(rows)])) else unit.error
 
-    async def _write(self, write: Write) -> int:
+    async def _write(self, write: Write, still: Still) -> int:
         """One write, and its OPC UA StatusCode. Raises Silent, Garbled, Lost or Unreachable where there was no answer."""
         point = self._point(write.address)
         if point is None:
@@ -200,37 +200,42 @@ class Modbus(Driver):
         if isinstance(data, int):
             return data
         try:
-            await self._send(self._number(point), point, data)
+            await self._send(self._number(point), point, data, still)
+        except NotSent:
+            return q.BAD_NOT_SENT
         except Refused as e:
             return WRITE_CODES.get(e.code, q.BAD)
         return q.GOOD
 
-    async def _send(self, unit: int, point: Point, data: list[int]) -> None:
+    async def _send(self, unit: int, point: Point, data: list[int], still: Still) -> None:
         """Writes a coil (function 5, else 15), a bit (22, else read and write), or registers (6, else 16: all or none)."""
         at = point.start
         if point.bit is not None:
-            await self._send_bit(unit, at, 1 << point.bit, bool(data[0]))
+            await self._send_bit(unit, at, 1 << point.bit, bool(data[0]), still)
         elif is_bits(point):
             await _first_known(
-                lambda: self._link.write_coil(unit, at, bool(data[0])), lambda: self._link.write_coils(unit, at, [bool(data[0])])
+                lambda: self._link.write_coil(unit, at, bool(data[0]), still),
+                lambda: self._link.write_coils(unit, at, [bool(data[0])], still),
             )
         elif len(data) == 1:
-            await _first_known(lambda: self._link.write_register(unit, at, data[0]), lambda: self._link.write_registers(unit, at, data))
+            await _first_known(
+                lambda: self._link.write_register(unit, at, data[0], still), lambda: self._link.write_registers(unit, at, data, still)
+            )
         else:
-            await self._link.write_registers(unit, at, data)
+            await self._link.write_registers(unit, at, data, still)
 
-    async def _send_bit(self, unit: int, at: int, mask: int, on: bool) -> None:
+    async def _send_bit(self, unit: int, at: int, mask: int, on: bool, still: Still) -> None:
         put = mask if on else 0
         if unit not in self._no_mask:
             try:
-                await self._link.mask_register(unit, at, 0xFFFF ^ mask, put)
+                await self._link.mask_register(unit, at, 0xFFFF ^ mask, put, still)
                 return
             except Refused as e:
                 if e.code != l.ILLEGAL_FUNCTION:
                     raise
                 self._no_mask.add(unit)
         registers, _ = await self._link.read(unit, "holding", at, 1)
-        await self._send(unit, Point(unit, "holding", at, "uint16", 1), [int(registers[0]) & ~mask | put])
+        await self._send(unit, Point(unit, "holding", at, "uint16", 1), [int(registers[0]) & ~mask | put], still)
 
 
 async def _first_known(*ways: Callable[[], Awaitable[None]]) -> None:

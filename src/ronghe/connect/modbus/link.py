@@ -22,6 +22,7 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.framer import FramerRTU
 
+from ronghe.connect.driver import Still, always
 from ronghe.connect.modbus.address import BIT_TABLES, Table
 from ronghe.connect.modbus.options import Options
 from ronghe.errors import BadFrame, Rejected, Unreachable
@@ -49,6 +50,10 @@ class Lost(Unreachable):
 
 class Garbled(BadFrame):
     """What came back is no answer to what was asked."""
+
+
+class NotSent(Exception):
+    """A write was called off before anything went out."""
 
 
 class Refused(Rejected):
@@ -126,61 +131,75 @@ class Link:
             return np.unpackbits(np.frombuffer(pdu, np.uint8, offset=2), bitorder="little")[:count].astype(np.uint16), time
         return np.frombuffer(pdu, ">u2", offset=2).astype(np.uint16), time
 
-    async def write_coil(self, unit: int, at: int, on: bool) -> None:
-        """Function 5. Raises as `read`."""
+    # Writes raise as `read`, and NotSent when `still` called them off before anything went out.
+
+    async def write_coil(self, unit: int, at: int, on: bool, still: Still) -> None:
+        """Function 5."""
         head = struct.pack(">BHH", 5, at, 0xFF00 if on else 0)
-        await self._ask(unit, head, 5, lambda c: c.write_coil(at, on, device_id=unit))
+        await self._ask(unit, head, 5, lambda c: c.write_coil(at, on, device_id=unit), still=still)
 
-    async def write_coils(self, unit: int, at: int, on: list[bool]) -> None:
-        """Function 15. Raises as `read`."""
+    async def write_coils(self, unit: int, at: int, on: list[bool], still: Still) -> None:
+        """Function 15."""
         head = struct.pack(">BHH", 15, at, len(on))
-        await self._ask(unit, head, 5, lambda c: c.write_coils(at, on, device_id=unit))
+        await self._ask(unit, head, 5, lambda c: c.write_coils(at, on, device_id=unit), still=still)
 
-    async def write_register(self, unit: int, at: int, value: int) -> None:
-        """Function 6. Raises as `read`."""
+    async def write_register(self, unit: int, at: int, value: int, still: Still) -> None:
+        """Function 6."""
         head = struct.pack(">BHH", 6, at, value)
-        await self._ask(unit, head, 5, lambda c: c.write_register(at, value, device_id=unit))
+        await self._ask(unit, head, 5, lambda c: c.write_register(at, value, device_id=unit), still=still)
 
-    async def write_registers(self, unit: int, at: int, values: list[int]) -> None:
-        """Function 16: all or none. Raises as `read`."""
+    async def write_registers(self, unit: int, at: int, values: list[int], still: Still) -> None:
+        """Function 16: all or none."""
         head = struct.pack(">BHH", 16, at, len(values))
-        await self._ask(unit, head, 5, lambda c: c.write_registers(at, values, device_id=unit))
+        await self._ask(unit, head, 5, lambda c: c.write_registers(at, values, device_id=unit), still=still)
 
-    async def mask_register(self, unit: int, at: int, keep: int, put: int) -> None:
-        """Function 22: register = (register and keep) or (put and not keep), inside the device. Raises as `read`."""
+    async def mask_register(self, unit: int, at: int, keep: int, put: int, still: Still) -> None:
+        """Function 22: register = (register and keep) or (put and not keep), inside the device."""
         head = struct.pack(">BHHH", 22, at, keep, put)
-        await self._ask(unit, head, 7, lambda c: c.mask_write_register(address=at, and_mask=keep, or_mask=put, device_id=unit))
+        await self._ask(unit, head, 7, lambda c: c.mask_write_register(address=at, and_mask=keep, or_mask=put, device_id=unit), still=still)
 
     async def _ask(
-        self, unit: int, head: bytes, size: int, send: Callable[[Any], Awaitable[Any]], retries: int | None = None
+        self,
+        unit: int,
+        head: bytes,
+        size: int,
+        send: Callable[[Any], Awaitable[Any]],
+        retries: int | None = None,
+        still: Still = always,
     ) -> tuple[bytes, int]:
-        """The PDU of the answer, and its time. An unanswered, garbled or busy request is sent again: every request here may be repeated
-        without harm."""
+        """The PDU of the answer, and its time. An unanswered, garbled or busy request is sent again while `still` says so: every request
+        here may be repeated without harm. What may have reached the device raises what became of it, never NotSent."""
         attempts = 1 + (self.options.retries if retries is None else retries)
-        again = False
+        failed: Exception | None = None
         async with self._lock:
             while True:
                 attempts -= 1
                 await self._open()
-                await self._quiet(again)
+                await self._quiet(failed is not None)
                 try:
-                    return await self._once(unit, head, size, send)
+                    return await self._once(unit, head, size, send, still)
+                except NotSent:
+                    if failed is not None:
+                        raise failed from None
+                    raise
                 except Refused as e:
                     if e.code != BUSY or attempts <= 0:
                         raise
+                    failed = e
                     await asyncio.sleep(_BUSY_PAUSE)
                 except (Silent, Garbled) as e:
                     if isinstance(e, Garbled) and not self.options.rtu:
                         self.close()  # a stream that is out of step does not come back into step by itself
                     if attempts <= 0:
                         raise
-                except Lost:
+                    failed = e
+                except Lost as e:
                     self.close()
                     if attempts <= 0:
                         raise
-                again = True
+                    failed = e
 
-    async def _once(self, unit: int, head: bytes, size: int, send: Callable[[Any], Awaitable[Any]]) -> tuple[bytes, int]:
+    async def _once(self, unit: int, head: bytes, size: int, send: Callable[[Any], Awaitable[Any]], still: Still) -> tuple[bytes, int]:
         loop = asyncio.get_running_loop()
         place = f"{self.options.place} unit {unit}"
         lost = _lost(self.options.place)
@@ -189,14 +208,21 @@ class Link:
         question = self._question = _Question(unit, head, size, loop.create_future())
         done = False
         asked = self._clock()
-        request = asyncio.ensure_future(send(self._client))
+
+        async def ask() -> None:
+            if still():  # here, and not before the task was made: pymodbus sends before it first gives way
+                await send(self._client)
+            else:
+                question.outcome.set_result(NotSent(place))
+
+        request: asyncio.Future[Any] = asyncio.ensure_future(ask())
         try:
             await asyncio.wait({request, question.outcome}, return_when=asyncio.FIRST_COMPLETED, timeout=2 * self.options.timeout)
             if question.outcome.done():
                 found = question.outcome.result()
+                done = not isinstance(found, Exception) or isinstance(found, NotSent)
                 if isinstance(found, Exception):
                     raise found
-                done = True
                 if found[0] & 0x80:
                     raise Refused(found[1], place)
                 return found, (asked + self._clock()) // 2

@@ -10,11 +10,11 @@ from typing import Final, Literal, TypeVar
 import numpy as np
 from asyncua import ua
 
-from ronghe.connect.driver import Driver, Found, Item, Sink, Write
+from ronghe.connect.driver import Driver, Found, Item, Sink, Still, Write, always
 from ronghe.connect.lag import LagMeter
 from ronghe.connect.opcua import address, walk
 from ronghe.connect.opcua import options as settings
-from ronghe.connect.opcua.session import Session, connect, is_good
+from ronghe.connect.opcua.session import Session, chunks, connect, is_good
 from ronghe.connect.opcua.shard import Shard
 from ronghe.connect.opcua.together import Together
 from ronghe.connect.opcua.values import batch, built_in, variant
@@ -89,7 +89,7 @@ class OpcUa(Driver):
         order = np.argsort(np.concatenate([rows for rows, _ in parts]))
         return Batch.concat([b for _, b in parts]).take(order)
 
-    async def write(self, writes: Sequence[Write]) -> list[int]:
+    async def write(self, writes: Sequence[Write], *, still: Still = always) -> list[int]:
         """See `Driver.write`. Each value takes the type of its node; one that does not fit is refused, never rounded."""
         if not writes:
             return []
@@ -105,15 +105,17 @@ class OpcUa(Driver):
                 codes[i] = made
                 continue
             if any(node == n for _, n, _ in group):  # one request keeps no order for a node that is in it twice
-                await self._send(session, group, codes)
+                await self._send(session, group, codes, still)
             group.append((i, node, made))
-        await self._send(session, group, codes)
+        await self._send(session, group, codes, still)
         return codes
 
-    async def _send(self, session: Session, group: list[tuple[int, ua.NodeId, ua.Variant]], codes: list[int]) -> None:
-        results = await self._asking(session.write([(n, v) for _, n, v in group]))
-        for (i, _, _), code in zip(group, results, strict=True):
-            codes[i] = code
+    async def _send(self, session: Session, group: list[tuple[int, ua.NodeId, ua.Variant]], codes: list[int], still: Still) -> None:
+        """Writes a group, a request at a time, and empties it. From `still` to the socket it is a turn of the loop, no waiting."""
+        for some in chunks(group, session.limits["write"]):
+            results = await self._asking(session.write([(n, v) for _, n, v in some])) if still() else [q.BAD_NOT_SENT] * len(some)
+            for (i, _, _), code in zip(some, results, strict=True):
+                codes[i] = code
         group.clear()
 
     async def _learn_kinds(self, session: Session, writes: Sequence[Write], nodes: Sequence[ua.NodeId | None]) -> list[int]:
