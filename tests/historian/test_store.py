@@ -358,14 +358,30 @@ def test_retention_removes_whole_segments_and_keeps_what_is_young(tmp_path: Path
         store.flush()
         assert store.retire() == 0
         now[0] += 1000 * S
+        put(store, "a", (900, 3.0))
         assert store.retire() == 1
-        assert rows(store.raw(None, *ALWAYS)) == [("a", -10, 2.0, 0)]
+        assert rows(store.raw(None, *ALWAYS)) == [("a", -10, 2.0, 0), ("a", 900, 3.0, 0)]
         # The last known value of a tag that went silent outlives its raw samples.
         assert rows(store.last(["old"])) == [("old", -3000, 1.0, 0)]
+        store.flush()
         now[0] += 10_000 * S
+        put(store, "a", (10_900, 4.0))
         store.compact()
-        assert store.stats().segments == 0
-        assert list(tmp_path.glob("seg-*")) == []
+        assert store.stats().segments == 1
+        assert len(list(tmp_path.glob("seg-*"))) == 1
+        assert rows(store.raw(None, *ALWAYS)) == [("a", 10_900, 4.0, 0)]
+
+
+def test_a_clock_gone_wrong_removes_nothing(tmp_path: Path, index: TagIndex) -> None:
+    now = [T0]
+    with Historian(tmp_path, index, clock=lambda: now[0], keep=3600.0) as store:
+        put(store, "a", (-3000, 1.0), (-10, 2.0))
+        store.flush()
+        now[0] += 400 * 86_400 * S  # ahead for one look
+        assert store.retire() == 0
+        store.compact()
+        now[0] = T0
+        assert rows(store.raw(None, *ALWAYS)) == [("a", -3000, 1.0, 0), ("a", -10, 2.0, 0)]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ class Newest:
             self._value = np.concatenate([self._value, np.full(more, np.nan)])
             self._quality = np.concatenate([self._quality, np.zeros(more, np.uint32)])
 
+    def time(self) -> int:
+        """The time (ns) of the newest sample of all; 0 when there is none."""
+        with self._lock:
+            return int(self._time.max(initial=0))
+
     def get(self, tags: np.ndarray[tuple[int], np.dtype[np.int32]] | None) -> Block:
         """One row for each of `tags` (sorted ids; None: all) that has a sample."""
         with self._lock:

@@ -239,8 +239,13 @@ class Upkeep:
             return len(now) - len(kept)
 
     def _oldest(self) -> int:
-        """The time (ns) before which samples are no longer kept; 0: all are."""
-        return 0 if self._store.keep is None else self._store.clock() - int(self._store.keep * 1e9)
+        """The time (ns) before which samples are no longer kept; 0: all are.
+
+        Age is counted from the newest sample where the clock is ahead of it: a clock gone wrong must not remove a store.
+        """
+        if self._store.keep is None:
+            return 0
+        return max(0, min(self._store.clock(), self._store.newest.time()) - int(self._store.keep * 1e9))
 
     def _span(self) -> int:
         """The longest time (ns) that a merged segment may cover: retention removes whole segments."""
