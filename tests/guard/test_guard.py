@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -275,6 +276,52 @@ async def test_a_kill_between_intent_and_write_still_counts(station: Make) -> No
     s.ledger.append = killing  # type: ignore[method-assign]
     case = await s.submit(1040.0)
     assert (case.state, case.written, failed(case), s.writes) == ("refused", None, ["stop"], [])
+
+
+@pytest.mark.parametrize("kind", ["guard.write", "guard.restore"])
+async def test_what_arrives_while_the_disk_is_slow_is_seen_before_the_write(station: Make, kind: str) -> None:
+    s = station(watch=f"{HEAT} falls by 2 K within 60 s")
+    append, loop = s.ledger.append, asyncio.get_running_loop()
+
+    async def arrives() -> None:
+        s.hear_one(SPEED, 1010.0)
+
+    def slow(entry_kind: str, body: Any) -> Entry:
+        entry = append(entry_kind, body)
+        if entry_kind == kind:
+            asyncio.run_coroutine_threadsafe(arrives(), loop).result(5)
+        return entry
+
+    s.ledger.append = slow  # type: ignore[method-assign]
+    case = await s.submit(1040.0)
+    await s.run(61)
+    assert s.writes == ([] if kind == "guard.write" else [(SPEED, 1040.0)])
+    assert any(step.text.en.startswith("not written: ") for step in s.guard.case(case.id).history)
+
+
+async def test_who_goes_away_while_an_intent_is_kept_leaves_memory_as_the_ledger_says(station: Make) -> None:
+    s = station()
+    append, reached, go_on = s.ledger.append, threading.Event(), threading.Event()
+
+    def slow(kind: str, body: Any) -> Entry:
+        if kind == "guard.write":
+            reached.set()
+            go_on.wait(10)
+        return append(kind, body)
+
+    s.ledger.append = slow  # type: ignore[method-assign]
+    asking = asyncio.create_task(s.submit(1040.0))
+    await asyncio.to_thread(reached.wait, 10)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    go_on.set()
+    while s.guard.cases()[0].state != "writing":
+        await asyncio.sleep(0.01)
+    before = s.guard.cases()
+    s.restart()
+    assert s.guard.cases() == before
+    assert s.writes == []
 
 
 @pytest.mark.parametrize("what", ["kill", "interlock", "hand"])

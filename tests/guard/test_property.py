@@ -95,7 +95,8 @@ class World:
                 raise Crash
             entry = append(kind, body)
             if kind in ("guard.write", "guard.restore"):
-                self.disturb("intent")
+                # In the loop, as a driver would: were the loop waiting for the disk, nothing could happen.
+                asyncio.run_coroutine_threadsafe(self.disturbed(), self.loop).result(30)
             if self.crash_at == ("after", kind):
                 self.crash_at = None
                 raise Crash
@@ -107,6 +108,9 @@ class World:
     def disturb(self, when: str) -> None:
         """What may happen in the milliseconds of an fsync, or while a write waits for its line."""
         self.happen(self.about_to.pop(when, ""))
+
+    async def disturbed(self) -> None:
+        self.disturb("intent")
 
     def happen(self, what: str) -> None:
         if what == "kill":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -58,6 +59,17 @@ class Docket:
         """As `record`, for any event."""
         entry = self._ledger.append(f"guard.{kind}", event)
         return self._apply(entry.time, kind, event)
+
+    async def intend(self, kind: str, case: Case, state: State, who: str, text: Text, **changes: Any) -> Case:
+        """As `record`, but a slow disk does not hold up the loop: what arrives while an intent is put into the ledger must be seen before
+        it is carried out. The lock of the case's set-point is held."""
+        event = Event(case=case.id, state=state, who=who, text=text, **changes)
+
+        async def keep() -> Case:
+            entry = await asyncio.to_thread(self._ledger.append, f"guard.{kind}", event)
+            return self._apply(entry.time, kind, event)
+
+        return await asyncio.shield(keep())  # else a caller that goes away would leave memory behind the ledger
 
     def stop(self, on: bool, who: str, why: str) -> None:
         """Records that the kill switch was turned. Raises LedgerError."""

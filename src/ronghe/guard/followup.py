@@ -130,7 +130,7 @@ class FollowUp:
         if case.restoring >= ATTEMPTS:
             why_not = Text(f"the device did not take it {ATTEMPTS} times", f"设备 {ATTEMPTS} 次未接受")
         if why_not is None:
-            case = self._docket.record("restore", case, "watching", GUARD, Text(f"writing {old} back", f"写回 {old}"))
+            case = await self._docket.intend("restore", case, "watching", GUARD, Text(f"writing {old} back", f"写回 {old}"))
             assert case.old is not None
             status, said = await self._hands.send(tag, case.old, lambda: self._why_not(limits, case))
             self._docket.record("answer", case, "watching", GUARD, said, status=status)

@@ -238,7 +238,7 @@ class Guard:
             why_not = why_not or question.current.why
             return self._docket.record("close", case, "refused", GUARD, not_written(why_not), checks=checks)
         value, was, now = case.advice.value, quantity(old, limits.unit, case.advice.value), quantity(case.advice.value, limits.unit, old)
-        case = self._docket.record(
+        case = await self._docket.intend(
             "write",
             case,
             "writing",
