@@ -297,6 +297,27 @@ def test_a_full_disk_stops_nothing_and_nothing_is_lost(tmp_path: Path, monkeypat
     assert told == ["raised", "acknowledged"]
 
 
+def test_a_disk_that_fails_on_sync_is_said_until_it_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alarms = Alarms(tmp_path)
+    alarms.take(finding(), 1 * S)
+
+    def failing(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", failing)
+        alarms.sync()
+        alarms.tick(2 * S)
+        assert alarms.trouble == Text("alarms are not being written: Input/output error", "报警未能写入：Input/output error")
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    alarms.sync()
+    assert alarms.trouble is None
+    assert len(synced) == 1  # what was not safe before is now
+    alarms.sync()
+    assert len(synced) == 1  # nothing changed
+
+
 def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(RongheError, match="cannot be kept"):

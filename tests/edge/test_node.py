@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -239,6 +240,27 @@ async def test_a_slow_app_delays_neither_another_nor_acquisition(make: Make) -> 
     await until(lambda: node.apps["bad"].rows > 50, "the slow app to catch up")
     assert node.apps["bad"].skipped == 0
     await node.stop()
+
+
+async def test_many_alarms_at_once_do_not_make_the_loop_wait_for_the_disk(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = make()
+    await node.start()
+    sync, loop, synced = os.fsync, threading.get_ident(), set[int]()
+
+    def noted(fd: int) -> None:
+        synced.add(threading.get_ident())
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    for i in range(200):
+        node.alarms.take(
+            Finding(key=f"line/{i}", app="x", equipment="line", time=1, active=True, priority="low", text=Text("so")), node.clock()
+        )
+    await until(lambda: len(node.ledger.entries(kind="alarm.raised")) == 200, "the journal")
+    assert [e.body["key"] for e in node.ledger.entries(kind="alarm.raised")] == [f"line/{i}" for i in range(200)]
+    await node.stop()
+    assert synced
+    assert loop not in synced
 
 
 class Asks(Row):

@@ -75,16 +75,22 @@ class AlarmFile(Generic[T]):
         self._lines += 1
         self._dirty = True
 
-    def sync(self, states: Mapping[str, T]) -> None:
-        """Down to the disk, if anything changed; rewritten when most lines are history. Raises OSError when the disk refuses."""
+    def sync(self) -> None:
+        """Down to the disk, if anything changed. Waits for it; may be called from another thread. Raises OSError when the disk refuses."""
         if not self._dirty:
             return
-        if self._lines > 1000 + 4 * len(states):
-            self._rewrite(states)
-        else:
+        self._dirty = False  # before, so that a change made meanwhile is not taken for safe
+        try:
             with self._path.open("ab") as file:
                 os.fsync(file.fileno())
-        self._dirty = False
+        except OSError:
+            self._dirty = True
+            raise
+
+    def shorten(self, states: Mapping[str, T]) -> None:
+        """Rewritten, and down on the disk, when most lines are history: once in a thousand changes. Raises OSError when it refuses."""
+        if self._lines > 1000 + 4 * len(states):
+            self._rewrite(states)
 
     def _rewrite(self, states: Mapping[str, T]) -> None:
         part = self._path.with_suffix(".part")

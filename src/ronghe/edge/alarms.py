@@ -10,9 +10,9 @@
     below, which goes on changing; when they end it shows again.
 
 A condition counts as raised after it has stood for `on_delay`, as ended after it has been away for `off_delay`: however it flickers, one
-cycle takes at least both. Everything here belongs to one event loop (one thread). What changed is in a file of JSON lines before a call
-returns and survives kill -9; `tick` also brings it safely through a power failure. A full disk stops nothing: `trouble` says so, the state
-in memory is true, and what could not be written is written as soon as it can be.
+cycle takes at least both. Everything here but `sync` belongs to one event loop (one thread). What changed is in a file of JSON lines
+before a call returns and survives kill -9; `sync` also brings it safely through a power failure. A full disk stops nothing: `trouble` says
+so, the state in memory is true, and what could not be written is written as soon as it can be.
 """
 
 from __future__ import annotations
@@ -130,7 +130,13 @@ class Alarms:
         self._peak = 0
         self._unsaved: set[str] = set()
         self._untold: deque[tuple[str, dict[str, Any]]] = deque(maxlen=100_000)
-        self.trouble: Text | None = None
+        self._not_written: Text | None = None
+        self._not_safe: Text | None = None
+
+    @property
+    def trouble(self) -> Text | None:
+        """Why what changed is not being kept, or None."""
+        return self._not_written or self._not_safe
 
     # --- what is seen -----------------------------------------------------------------------------------------------------------
 
@@ -211,11 +217,20 @@ class Alarms:
                 alarm = self._keep(msgspec.structs.replace(alarm, hidden=None), "unshelved", now, user="", why="time is up")
             self._settle(alarm, now, dirty=False)
         self._persist()
-        if self._file is not None and self.trouble is None:
+        if self._file is not None and self._not_written is None:
             try:
-                self._file.sync(self._alarms)
+                self._file.shorten(self._alarms)
             except OSError as e:
-                self._trouble(e)
+                self._not_written = _not_written(e)
+
+    def sync(self) -> None:
+        """Brings what changed safely through a power failure. Waits for the disk: call once a second, in a thread beside the loop."""
+        try:
+            if self._file is not None:
+                self._file.sync()
+            self._not_safe = None
+        except OSError as e:
+            self._not_safe = _not_written(e)
 
     # --- what people do ---------------------------------------------------------------------------------------------------------
 
@@ -333,18 +348,19 @@ class Alarms:
             while self._untold:
                 self._record(*self._untold[0])
                 self._untold.popleft()
-            self.trouble = None
+            self._not_written = None
         except (OSError, RongheError) as e:
-            self._trouble(e)
-
-    def _trouble(self, e: OSError | RongheError) -> None:
-        why = e.what if isinstance(e, RongheError) else Text(str(e.strerror or e), str(e.strerror or e))
-        self.trouble = Text(f"alarms are not being written: {why.en}", f"报警未能写入：{why.zh}")
+            self._not_written = _not_written(e)
 
     def _recent(self, now: int) -> deque[tuple[int, str]]:
         while self._raises and self._raises[0][0] <= now - 10 * _MINUTE:
             self._raises.popleft()
         return self._raises
+
+
+def _not_written(e: OSError | RongheError) -> Text:
+    why = e.what if isinstance(e, RongheError) else Text(str(e.strerror or e), str(e.strerror or e))
+    return Text(f"alarms are not being written: {why.en}", f"报警未能写入：{why.zh}")
 
 
 list_of = list  # inside the class, `list` is the method

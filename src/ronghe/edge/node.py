@@ -5,7 +5,7 @@
                               └─▶ apps ─▶ findings ─▶ alarms
                                      └──▶ advice ─▶ guard ─▶ driver
 
-Acquisition, guard and alarms live in one event loop; the recorder and every app have a thread of their own. A part that fails is said
+Acquisition, guard and alarms live in one event loop; recorder, journal and every app have a thread of their own. A part that fails is said
 aloud as an alarm under `system/`, is tried again, and stops nobody else.
 """
 
@@ -26,6 +26,7 @@ from ronghe.apps.contract import App, Finding, Priority, Result
 from ronghe.connect import Driver, Still, Write, always
 from ronghe.connect.boundary import Boundary
 from ronghe.edge.alarms import Alarm, Alarms
+from ronghe.edge.journal import Journal
 from ronghe.edge.recorder import Recorder
 from ronghe.edge.runner import AppState, Runner, reason_of
 from ronghe.edge.storehealth import StoreHealth
@@ -59,7 +60,8 @@ class Node:
         self.historian = Historian(self.folder / "historian", self.index, clock=clock, keep=keep)
         self.recorder = Recorder(self.historian.append)
         self.ledger = Ledger(self.folder / "ledger", clock=clock)
-        self.alarms = Alarms(self.folder / "alarms", record=self._journal, clock=clock)
+        self.journal = Journal(lambda event, body: self.ledger.append(f"alarm.{event}", body))
+        self.alarms = Alarms(self.folder / "alarms", record=self.journal.put, clock=clock)
         self.guard = Guard(plant, self.latest, self.ledger, self.write, clock=clock, folder=self.folder, history=self._history)
         self.drivers: dict[str, Driver] = {}
         self.runners: dict[str, Runner] = {}
@@ -82,6 +84,7 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self._started = self.clock()
         self.recorder.start()
+        self.journal.start()
         self._clear_orphans()
         for name in self.plant.connections:
             self._start_connection(name)
@@ -90,6 +93,7 @@ class Node:
             self._start_app(name, held)
         self._tasks.append(asyncio.create_task(self._beat(), name="beat"))
         self._tasks.append(asyncio.create_task(self._watch_store(), name="store"))
+        self._tasks.append(asyncio.create_task(self._keep_alarms(), name="alarms"))
 
     async def stop(self) -> None:
         """Stops acquiring, lets the apps finish their step, records what waits, closes the store."""
@@ -101,6 +105,8 @@ class Node:
             await asyncio.to_thread(runner.close)
         await asyncio.to_thread(self.recorder.close)
         await asyncio.to_thread(self.historian.close)
+        await asyncio.to_thread(self.alarms.sync)
+        await asyncio.to_thread(self.journal.close)
         self.ledger.close()
 
     # --- samples in -------------------------------------------------------------------------------------------------------------
@@ -218,9 +224,6 @@ class Node:
         found = found.take(found.good)
         return found.time, found.value
 
-    def _journal(self, event: str, body: dict[str, Any]) -> None:
-        self.ledger.append(f"alarm.{event}", body)
-
     # --- the beat -----------------------------------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
@@ -252,7 +255,7 @@ class Node:
         trouble = self.recorder.look()
         what = Text(f"nothing is being recorded: {trouble.en}", f"数据未能入库：{trouble.in_('zh')}") if trouble else None
         self._system("recorder", "critical", what)
-        trouble = self.alarms.trouble
+        trouble = self.alarms.trouble or self.journal.trouble
         what = Text(f"alarms are not being kept: {trouble.en}", f"报警未能保存：{trouble.in_('zh')}") if trouble else None
         self._system("alarms", "high", what)
         for runner in self.runners.values():
@@ -260,6 +263,15 @@ class Node:
         self.alarms.tick(now)
         await self.guard.tick()
         self._tell_apps()
+
+    async def _keep_alarms(self) -> None:
+        """Once a second, beside the beat: a disk that answers slowly holds neither it nor the loop."""
+        while True:
+            try:
+                await asyncio.to_thread(self.alarms.sync)
+            except Exception:  # not of the disk, which the alarms say themselves
+                log.exception("alarms")
+            await asyncio.sleep(1.0)
 
     async def _watch_store(self) -> None:
         """Looks at the store now and then, in a thread: its files may lie on a disk that answers slowly."""
