@@ -278,6 +278,26 @@ async def test_a_kill_between_intent_and_write_still_counts(station: Make) -> No
     assert (case.state, case.written, failed(case), s.writes) == ("refused", None, ["stop"], [])
 
 
+async def test_a_value_from_before_the_clock_was_set_back_is_not_fresh(station: Make) -> None:
+    s = station()
+    s.now -= 3600 * S
+    for tag in set(s.values) - {SPEED}:
+        s.hear_one(tag, s.values[tag])
+    s.now += 3595 * S
+    for tag in set(s.values) - {SPEED}:
+        s.hear_one(tag, s.values[tag])
+    case = await s.submit(1040.0)
+    assert (case.state, "setpoint" in failed(case), s.writes) == ("refused", True, [])
+
+
+async def test_a_value_of_the_future_is_unknown(station: Make) -> None:
+    s = station()
+    s.latest.known[:] = s.now + 2 * S  # as of a clock that is ahead
+    case = await s.submit(1040.0)
+    assert (case.state, "setpoint" in failed(case), s.writes) == ("refused", True, [])
+    assert "in the future" in next(c.text.en for c in case.checks if c.name == "setpoint")
+
+
 @pytest.mark.parametrize("kind", ["guard.write", "guard.restore"])
 async def test_what_arrives_while_the_disk_is_slow_is_seen_before_the_write(station: Make, kind: str) -> None:
     s = station(watch=f"{HEAT} falls by 2 K within 60 s")

@@ -96,6 +96,34 @@ def test_a_lost_device_is_shown_although_its_clock_is_ahead_of_ours() -> None:
     assert latest.get("a", T + 5 * SECOND)[1] == q.BAD_NO_COMMUNICATION
 
 
+def test_a_clock_that_is_set_back_hides_neither_samples_nor_a_dead_source() -> None:
+    index = TagIndex(["lives", "dies", "confirmed"])
+    latest = Latest(index)
+    latest.stale_after[:] = 5 * SECOND
+    latest.update(Batch.of(index, ["lives", "dies", "confirmed"], T, 1.0), T)
+    back = T - 3600 * SECOND
+    latest.update(Batch.of(index, ["lives"], back, 2.0), back)
+    assert latest.get("lives", back) == (2.0, q.GOOD, 0.0)
+    latest.confirm(np.array([index.id("confirmed")], np.int32), back)
+    assert latest.get("confirmed", back) == (1.0, q.GOOD, 0.0)
+    for second in range(0, 3700, 97):
+        assert latest.get("dies", back + second * SECOND) == (1.0, q.UNCERTAIN_LAST_USABLE, math.inf)
+        latest.update(Batch.of(index, ["lives"], back + second * SECOND, 2.0 + second), back + second * SECOND)
+        assert latest.get("lives", back + second * SECOND) == (2.0 + second, q.GOOD, 0.0)
+    latest.update(Batch.of(index, ["lives"], T + 100 * SECOND, math.nan, q.BAD_NO_COMMUNICATION), T + 100 * SECOND)
+    assert latest.get("lives", T + 100 * SECOND)[1] == q.BAD_NO_COMMUNICATION
+
+
+def test_readings_of_a_clock_that_come_out_of_turn_are_no_clock_set_back() -> None:
+    index = TagIndex(["a"])
+    latest = Latest(index)
+    latest.update(Batch.of(index, ["a"], T, 1.0), T)
+    for _ in range(100):
+        latest.quality(T - SECOND)
+        latest.quality(T)
+    assert latest.get("a", T) == (1.0, q.GOOD, 0.0)
+
+
 def test_of_samples_at_one_time_the_last_written_holds() -> None:
     index = TagIndex(["a"])
     latest = Latest(index)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
+from typing import Final
 
 from ronghe.guard.condition import Look, Seen
 from ronghe.plant.model import Plant
 from ronghe.signals import Latest
 from ronghe.signals import quality as q
 from ronghe.text import Text
+
+_AHEAD: Final = 1.0  # s; readings of one clock that are taken out of turn lie closer together
 
 
 class View:
@@ -20,7 +23,7 @@ class View:
         self._plant, self._latest, self._clock = plant, latest, clock
 
     def look(self, fresh: int, *, slow: bool = False) -> Look:
-        """Values that are at most `fresh` ns old (or ahead: a clock that is wrong proves nothing).
+        """Values that are at most `fresh` ns old, and none that is of the future: then a clock is wrong, and its age unknown.
 
         With `slow`, a tag that is sampled slowly may be three samples old. Each tag is read once, so that an answer stays the same.
         """
@@ -32,7 +35,11 @@ class View:
             most = max(fresh / 1e9, 3 * tags[tag].every) if slow and tag in tags else fresh / 1e9
             if q.severity(code) != "good":
                 return Seen(None, q.reason(code))
-            if not abs(age) <= most:
+            if age < -_AHEAD:
+                return Seen(None, Text(f"{-age:.1f} s in the future: a clock is wrong", f"时间超前 {-age:.1f} s：时钟有误"))
+            if age == math.inf:
+                return Seen(None, Text("not heard of since the clock was set back", "时钟回拨后尚未收到新值"))
+            if not age <= most:
                 return Seen(None, Text(f"{age:.1f} s old, at most {most:g} s is allowed", f"已有 {age:.1f} s，最多允许 {most:g} s"))
             return Seen(value) if math.isfinite(value) else Seen(None, Text("not a number", "不是有效数值"))
 
