@@ -19,7 +19,7 @@ from asyncua import ua
 from asyncua.server.server import Server
 
 from ronghe.apps.contract import Finding
-from ronghe.console import Role, Users, serve
+from ronghe.console import Console, Role, Users
 from ronghe.console.desk import Desk
 from ronghe.console.throttle import Throttle
 from ronghe.edge.node import Node
@@ -185,12 +185,14 @@ class Station:
             try:
                 while not self._stopping:
                     self._ended.clear()
-                    serving = asyncio.create_task(serve(self.node, "127.0.0.1", port, self._ended, self.lines.append))
+                    console = Console(self.node, "127.0.0.1", port)
+                    serving = asyncio.create_task(console.serve(self._ended, self.lines.append))
                     while not self.lines and not serving.done():
                         await asyncio.sleep(0.02)
                     if not serving.done():
                         self._ready.set()
                     await serving
+                    console.close()
                     await self._again.wait()
                     self._again.clear()
             finally:

@@ -6,10 +6,14 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ronghe.text import Text
+
+if TYPE_CHECKING:
+    from ronghe.plant import Plant
 
 
 @click.command(
@@ -29,7 +33,8 @@ def up(plant: Path, host: str, port: int, no_console: bool, verbose: bool) -> No
 
 
 async def run(folder: Path, host: str, port: int | None) -> None:
-    """Runs the plant until SIGINT or SIGTERM. Raises PlantError, StoreLocked, or an OSError for a taken port before anything starts."""
+    """Runs the plant until SIGINT or SIGTERM. Raises PlantError, StoreLocked, or what the console cannot have, before anything starts."""
+    from ronghe.console import Console
     from ronghe.edge.node import Node
     from ronghe.guard.limits import check_guard
     from ronghe.plant import load
@@ -39,20 +44,21 @@ async def run(folder: Path, host: str, port: int | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    await node.start()
-    n = node.plant
-    click.echo(
-        Text(
-            f"{n.name.en}: {len(n.connections)} connections, {len(n.tags)} tags, {len(n.apps)} apps, {len(n.guards)} guarded set-points",
-            f"{n.name.in_('zh')}：{len(n.connections)} 个连接，{len(n.tags)} 个测点，{len(n.apps)} 个应用，{len(n.guards)} 个受控设定值",
-        )
-    )
+    console: Console | None = None
     try:
-        if port is None:
-            await ended.wait()
-        else:
-            from ronghe.console import serve
-
-            await serve(node, host, port, ended, lambda line: click.echo(line))
+        if port is not None:
+            console = Console(node, host, port)
+        await node.start()
+        click.echo(_greeting(node.plant))
+        await (ended.wait() if console is None else console.serve(ended, click.echo))
     finally:
+        if console is not None:
+            console.close()
         await node.stop()
+
+
+def _greeting(n: Plant) -> Text:
+    return Text(
+        f"{n.name.en}: {len(n.connections)} connections, {len(n.tags)} tags, {len(n.apps)} apps, {len(n.guards)} guarded set-points",
+        f"{n.name.in_('zh')}：{len(n.connections)} 个连接，{len(n.tags)} 个测点，{len(n.apps)} 个应用，{len(n.guards)} 个受控设定值",
+    )

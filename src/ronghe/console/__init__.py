@@ -2,7 +2,7 @@
 
 from ronghe.console.app import create_app
 from ronghe.console.roles import Role
-from ronghe.console.server import serve
+from ronghe.console.server import Console
 from ronghe.console.users import Users
 
-__all__ = ["Role", "Users", "create_app", "serve"]
+__all__ = ["Console", "Role", "Users", "create_app"]

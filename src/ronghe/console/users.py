@@ -37,17 +37,17 @@ _WAIT: Final = 2.0  # s, for another process that writes; a command takes millis
 _FULL: Final = Text("make room on the disk, then try again", "请清理磁盘空间后重试")
 _HELD: Final = Text("another program holds the file: end it or try again", "文件被其他程序占用：请结束该程序或稍后重试")
 _DAMAGED: Final = Text(
-    "see that the file may be read and written; if it is damaged, move it aside and run `ronghe up`: it makes a new file and prints a"
-    " link for a new administrator",
-    "请检查文件读写权限；若文件已损坏，请将其移走后运行 `ronghe up`：系统会新建文件，并给出新管理员的一次性链接",
+    "move it aside and run `ronghe up`: it makes a new file and prints a link for a new administrator",
+    "请将该文件移走后运行 `ronghe up`：系统会新建文件，并给出新管理员的一次性链接",
 )
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS user (name TEXT PRIMARY KEY, role INTEGER NOT NULL, hash TEXT NOT NULL, made INTEGER NOT NULL,
-    seen INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS session (hash TEXT PRIMARY KEY, user TEXT NOT NULL REFERENCES user ON DELETE CASCADE, made INTEGER NOT NULL,
-    used INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS link (hash TEXT PRIMARY KEY, user TEXT NOT NULL, until INTEGER NOT NULL);
-"""
+_RIGHTS: Final = Text("see that the file and its folder may be read and written", "请检查该文件及其文件夹的读写权限")
+_SCHEMA: Final = (
+    "CREATE TABLE IF NOT EXISTS user (name TEXT PRIMARY KEY, role INTEGER NOT NULL, hash TEXT NOT NULL, made INTEGER NOT NULL,"
+    " seen INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS session (hash TEXT PRIMARY KEY, user TEXT NOT NULL REFERENCES user ON DELETE CASCADE,"
+    " made INTEGER NOT NULL, used INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS link (hash TEXT PRIMARY KEY, user TEXT NOT NULL, until INTEGER NOT NULL)",
+)
 
 
 class UsersError(RongheError):
@@ -57,12 +57,16 @@ class UsersError(RongheError):
 class UsersUnavailable(UsersError):
     """The file cannot be read or written now: a full disk, another program that holds it, or damage."""
 
-    def __init__(self, path: Path, error: sqlite3.DatabaseError) -> None:
-        kind = getattr(error, "sqlite_errorname", "")
-        todo = _FULL if kind == "SQLITE_FULL" or kind.startswith("SQLITE_IOERR") else _HELD if kind.startswith("SQLITE_BUSY") else _DAMAGED
-        super().__init__(
-            Text(f"the file of the console's users cannot be used: {error}", f"控制台用户文件无法读写：{error}"), where=str(path), todo=todo
-        )
+    def __init__(self, path: Path, why: str, kind: str) -> None:
+        """`kind` is SQLite's name of the error, e.g. SQLITE_FULL or SQLITE_IOERR_WRITE."""
+        what, todo = Text(f"the file of the console's users cannot be used: {why}", f"控制台用户文件无法读写：{why}"), _RIGHTS
+        if kind.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            what, todo = Text(f"the file of the console's users is damaged: {why}", f"控制台用户文件已损坏：{why}"), _DAMAGED
+        elif kind.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+            todo = _FULL
+        elif kind.startswith("SQLITE_BUSY"):
+            todo = _HELD
+        super().__init__(what, where=str(path), todo=todo)
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,15 +95,22 @@ class Users:
         self._used: dict[str, int] = {}  # when a session was used last, where the file could not take it
         self._path.parent.mkdir(parents=True, exist_ok=True)
         new = not self._path.exists()
-        with self._telling():
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_WAIT)
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_WAIT)
+        # A connection of its own for what every request asks, so that none waits behind a writer.
+        self._look = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_PATIENCE)
+        try:
             if new:
                 self._path.chmod(0o600)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA foreign_keys=ON")
-            self._db.executescript(_SCHEMA)
-            # A connection of its own for what every request asks, so that none waits behind a writer.
-            self._look = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_PATIENCE)
+            self._run("PRAGMA journal_mode=WAL")
+            self._run("PRAGMA foreign_keys=ON")
+            for table in _SCHEMA:
+                self._run(table)
+            found = str(self._run("PRAGMA quick_check(1)")[0][0])
+            if found != "ok":
+                raise UsersUnavailable(self._path, found.splitlines()[-1], "SQLITE_CORRUPT")
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Closes the file. Safe to call twice."""
@@ -320,7 +331,7 @@ class Users:
         except sqlite3.DatabaseError as e:
             if type(e) not in (sqlite3.DatabaseError, sqlite3.OperationalError):  # a broken constraint is a bug, not a broken file
                 raise
-            raise UsersUnavailable(self._path, e) from e
+            raise UsersUnavailable(self._path, str(e), getattr(e, "sqlite_errorname", "")) from e
 
 
 def _digest(token: str) -> str:
