@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.guard.station import HEAT, PRESSURE, SPEED, S, Station, failed
+from tests.guard.station import HEAT, PRESSURE, SPEED, START, S, Station, failed
 
 from ronghe.errors import GuardError, LedgerError
 from ronghe.guard import Case, Entry, Expected, Guard, Ledger
@@ -50,6 +50,29 @@ async def test_a_no_is_a_failure_at_once_and_a_time_out_is_looked_after(station:
         s.values[SPEED] = 1040.0  # it was written after all
         await s.run(1)
         assert s.guard.case(case.id).state == "done"
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+async def test_a_set_point_that_is_sampled_slowly_is_waited_for(station: Make, obeys: bool) -> None:
+    s = station(fresh="120s", watch=f"{HEAT} falls by 2 K within 10 min")
+    s.plant.tags[SPEED] = msgspec.structs.replace(s.plant.tags[SPEED], every=60.0)
+    s.obeys = obeys
+    case = await s.submit(1040.0)
+
+    async def run(seconds: int) -> None:
+        for _ in range(seconds):
+            s.now += S
+            if (s.now - START) % (60 * S) == 0:
+                s.hear()
+            await s.guard.tick()
+
+    await run(59)
+    assert s.guard.case(case.id).state == "writing"
+    await run(65)
+    assert s.guard.case(case.id).state == ("watching" if obeys else "writing")
+    await run(1200)
+    assert s.guard.case(case.id).state == ("rolled_back" if obeys else "failed")
+    assert s.writes == [(SPEED, 1040.0), (SPEED, 1000.0)] if obeys else [(SPEED, 1040.0)]
 
 
 async def test_no_value_to_read_back_ends_in_a_plain_word(station: Make) -> None:

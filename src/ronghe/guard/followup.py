@@ -21,6 +21,7 @@ GUARD: Final = "guard"
 """Who did it, in histories, where it was no person and no app."""
 ATTEMPTS: Final = 3
 """To put an old value back."""
+_SLACK: Final = 5.0  # s, for a sample to come through
 _GRACE: Final = 5  # times the read-back time, after a restart, for connections to come up
 
 
@@ -38,7 +39,7 @@ class FollowUp:
         clock: Callable[[], int],
         read_back: int,
     ) -> None:
-        """`read_back` is how long (ns) a device has to show what was written."""
+        """`read_back` is how long (ns) a device has to show what was written; two samples of a set-point that is sampled slowly."""
         self._plant, self._limits, self._view, self._docket, self._stop, self._hands = plant, limits, view, docket, stop, hands
         self._clock, self._read_back = clock, read_back
         self._grace = clock() + _GRACE * read_back
@@ -69,7 +70,7 @@ class FollowUp:
                 self._docket.record("confirm", case, "watching", GUARD, text)
             else:
                 self._docket.record("confirm", case, "done", GUARD, Text(f"read back {shown}", f"回读 {shown}"))
-        elif self._clock() >= self._since(case) + self._read_back:
+        elif self._clock() >= self._since(case) + self._patience(tag):
             if seen.value is None:
                 text = Text(
                     f"no value to read back ({seen.why.en}): whether it was written is unknown, look at the machine",
@@ -124,7 +125,7 @@ class FollowUp:
         if seen.value is not None and self._same(case, seen.value, case.old):
             self._docket.record("close", case, "rolled_back", GUARD, Text(f"{old} is in force again", f"已恢复到 {old}"))
             return
-        if case.restoring and self._clock() < self._since(case) + self._read_back:
+        if case.restoring and self._clock() < self._since(case) + self._patience(tag):
             return
         why_not = self._why_not(limits, case)
         if case.restoring >= ATTEMPTS:
@@ -150,9 +151,14 @@ class FollowUp:
         """From when on (ns) a device is given time: its last step; after a restart, when the connections have had time to come up."""
         return max(case.history[-1].time, self._grace if case.id in self._recovered else 0)
 
+    def _patience(self, tag: str) -> int:
+        """How long (ns) a device has to show what was written: what is read back once a minute can be seen no earlier."""
+        sampled = self._plant.tags.get(tag)
+        return max(self._read_back, round((2 * sampled.every + _SLACK) * 1e9) if sampled is not None else 0)
+
     def _fresh(self, tag: str) -> int:
         limits = self._limits.get(tag)
-        return limits.fresh if limits is not None else self._read_back
+        return limits.fresh if limits is not None else self._patience(tag)
 
     def _same(self, case: Case, a: float, b: float) -> bool:
         limits = self._limits.get(case.advice.tag)

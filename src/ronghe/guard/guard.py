@@ -66,7 +66,8 @@ class Guard:
         history: History | None = None,
         read_back: float = 10.0,
     ) -> None:
-        """Takes up the cases that the ledger holds open. `read_back` is how long (s) a device has to show what was written.
+        """Takes up the cases that the ledger holds open. `read_back` is how long (s) a device has to show what was written,
+        and longer where the set-point is sampled slowly.
 
         Raises GuardError for a guard of the plant that cannot be used, LedgerError for a ledger that cannot be read.
         """
