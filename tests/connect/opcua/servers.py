@@ -170,9 +170,9 @@ class Keeper:
         """A new variable."""
         await self._there(self._add(name, history))
 
-    async def put(self, *names: str) -> None:
-        """Gives each node a new value, now."""
-        await self._there(self._put(names))
+    async def put(self, *names: str, late: float = 0.0) -> None:
+        """Gives each node a new value, now, with a source time `late` s ago."""
+        await self._there(self._put(names, datetime.timedelta(seconds=late)))
 
     async def _there(self, work: Coroutine[Any, Any, None]) -> None:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
@@ -183,10 +183,10 @@ class Keeper:
         if history:
             await self.server.historize_node_data_change(self._nodes[name], period=None)
 
-    async def _put(self, names: tuple[str, ...]) -> None:
+    async def _put(self, names: tuple[str, ...], late: datetime.timedelta) -> None:
         self._turn += 1
         for name in names:
             now = datetime.datetime.now(datetime.UTC)
-            value = ua.DataValue(ua.Variant(float(self._turn), ua.VariantType.Double), SourceTimestamp=now, ServerTimestamp=now)
+            value = ua.DataValue(ua.Variant(float(self._turn), ua.VariantType.Double), SourceTimestamp=now - late, ServerTimestamp=now)
             await self.server.write_attribute_value(self._nodes[name].nodeid, value)
-            self.made[name].append((round(now.timestamp() * 1e6) * 1000, float(self._turn)))
+            self.made[name].append((round((now - late).timestamp() * 1e6) * 1000, float(self._turn)))

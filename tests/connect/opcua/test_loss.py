@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +37,8 @@ class Link:
         for short in shorts:
             await self.keeper.add(self.name(short), history=history)
 
-    async def put(self, *shorts: str) -> None:
-        await self.keeper.put(*map(self.name, shorts))
+    async def put(self, *shorts: str, late: float = 0.0) -> None:
+        await self.keeper.put(*map(self.name, shorts), late=late)
 
     def made(self, short: str) -> list[tuple[int, float]]:
         return self.keeper.made[self.name(short)]
@@ -238,6 +239,33 @@ async def test_first_values_do_not_count_as_late(press: NodeServer) -> None:
         await until(lambda: sink.good("still"), "the value")
         assert driver.health.lag == 0.0
         assert driver.by_exception
+
+
+async def test_one_late_value_does_not_make_a_quiet_connection_late(link: Link) -> None:
+    await link.add("a", "b")
+    driver, items = link.driver("a")
+    items.append(Item(id=driver.index.id("b"), address=KEEPER + link.name("b"), every=0.5))  # in a subscription of its own
+    async with running(driver, items) as sink:
+        await until(lambda: samples(sink, "a") and samples(sink, "b"), "first values")
+        await link.put("a", late=60.0)
+        await until(lambda: driver.health.lag_max > 55.0, "the late value")
+        await until(lambda: driver.health.lag == 0.0, "the server's word that there is nothing more")
+        assert len(samples(sink, "a")) == 2
+
+
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+async def test_a_clock_that_differs_is_no_lag(link: Link, ahead: int) -> None:
+    await link.add("a", history=False)
+    index = TagIndex()
+    driver = OpcUa(Options(url=link.proxy.url), index, clock=lambda: time.time_ns() - ahead * 1_000_000_000)
+    lags: list[float] = []
+    driver.late = lambda shard, lag: lags.append(lag)  # type: ignore[method-assign]
+    async with running(driver, [Item(id=index.id("a"), address=KEEPER + link.name("a"), every=0.05)]) as sink:
+        await until(lambda: samples(sink, "a"), "the first value")
+        await link.put("a")
+        await until(lambda: len(samples(sink, "a")) == 2, "the next")
+    assert any(lags)
+    assert all(abs(lag) < 600 for lag in lags)
 
 
 async def test_each_item_at_its_own_interval(press: NodeServer) -> None:

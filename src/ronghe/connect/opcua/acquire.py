@@ -45,6 +45,7 @@ class _Subscription:
     keep_alives: int  # publications without data after which one comes nevertheless
     numbers: Numbers = field(default_factory=Numbers)
     republishing: bool = False
+    quiet: bool = False  # the server's last answer was that it has nothing to send
 
 
 class Acquisition:
@@ -56,10 +57,18 @@ class Acquisition:
     """s without data after which the server is asked to say that it lives."""
 
     def __init__(
-        self, session: Session, items: Sequence[Item], deliver: Deliver, refuse: Callable[[int, int], None], lost: Callable[[int], None]
+        self,
+        session: Session,
+        items: Sequence[Item],
+        deliver: Deliver,
+        refuse: Callable[[int, int], None],
+        lost: Callable[[int], None],
+        quiet: Callable[[], None],
     ) -> None:
-        """`refuse(position, status)` for an item that the server will not monitor; `lost(n)` for samples known to be gone."""
+        """`refuse(position, status)` for an item that the server will not monitor; `lost(n)` for samples known to be gone; `quiet()` when
+        the server has said for every subscription that it has nothing more to send."""
         self._session, self._items, self._deliver, self._refuse, self._lost = session, items, deliver, refuse, lost
+        self._quiet = quiet
         self._subscriptions: dict[int, _Subscription] = {}
         self._acks: list[ua.SubscriptionAcknowledgement] = []
         self._heard = 0.0  # loop time
@@ -163,8 +172,11 @@ class Acquisition:
         notification, subscription = answer.notification, self._subscriptions.get(answer.subscription)
         if subscription is None:
             return
+        subscription.quiet = notification.keep_alive
         if notification.keep_alive:
             subscription.numbers.alive(notification.sequence)
+            if all(s.quiet and not s.numbers.missing for s in self._subscriptions.values()):
+                self._quiet()
         else:
             self._acks.append(ua.SubscriptionAcknowledgement(answer.subscription, notification.sequence))
             if subscription.numbers.take(notification.sequence):

@@ -176,6 +176,7 @@ class OpcUa(Driver):
     def up(self, shard: int, session: Session) -> None:
         """All items of a shard are set up."""
         self._shards[shard], self._live[shard] = None, session
+        self.late(shard, 0.0)  # what was late before the loss says nothing of the connection now
         if any(self._shards.values()):
             return
         if self.health.state == "down" and self._was_up:
@@ -190,11 +191,13 @@ class OpcUa(Driver):
         self._live.pop(shard, None)
         self._state("down", reason)
 
-    def delivered(self, n: int, newest: int, now: int) -> None:
-        """Samples were handed over; `newest` is the newest source time among them, 0 where they are not fresh from the device."""
+    def delivered(self, n: int) -> None:
+        """Samples were handed over."""
         self.health.delivered += n
-        if newest:
-            self._lag.seen((now - newest) / 1e9, now)
+
+    def late(self, shard: int, lag: float) -> None:
+        """How late (s) the newest of a shard's samples were that are fresh from the device; 0 when it has nothing more to send."""
+        self._lag.seen(lag, self._clock(), shard)
 
     def backfilled(self, n: int) -> None:
         """Samples came from the server's history."""

@@ -32,7 +32,8 @@ class Watch(Protocol):
 
     def up(self, shard: int, session: Session) -> None: ...
     def down(self, shard: int, error: ConnectError) -> None: ...
-    def delivered(self, n: int, newest: int, now: int) -> None: ...
+    def delivered(self, n: int) -> None: ...
+    def late(self, shard: int, lag: float) -> None: ...
     def backfilled(self, n: int) -> None: ...
     def lost(self, n: int) -> None: ...
 
@@ -91,7 +92,7 @@ class Shard:
         self._ahead = session.ahead
         self._heard = np.zeros(len(self._items), np.bool_)
         self._unheard = len(self._items)
-        acquisition = Acquisition(session, self._items, self._deliver, self._refuse, self._watch.lost)
+        acquisition = Acquisition(session, self._items, self._deliver, self._refuse, self._watch.lost, self._quiet)
 
         async def ready() -> None:
             self._watch.up(self._number, session)
@@ -115,13 +116,13 @@ class Shard:
         self._floor[new] = time
         self._told[new] = self._returning = True
         self._sink(Batch.of(self._index, self._ids[new], time, np.nan, q.BAD_NO_COMMUNICATION))
-        self._watch.delivered(len(time), 0, 0)
+        self._watch.delivered(len(time))
 
     def _refuse(self, position: int, status: int) -> None:
         time = max(self._clock() + self._ahead, int(self._last[position]) + _TICK, int(self._floor[position]) + _TICK)
         self._sink(Batch.of(self._index, self._ids[position : position + 1], time, np.nan, status))
         self._told[position] = False
-        self._watch.delivered(1, 0, 0)
+        self._watch.delivered(1)
 
     def _deliver(self, positions: NDArray[np.int64], columns: Columns) -> None:
         now, time = self._clock(), columns.time
@@ -133,7 +134,12 @@ class Shard:
             time = self._after_return(positions, time, now)
         wants = self._texts[positions] if self._any_text else None
         self._sink(batch(self._index, self._ids[positions], wants, time, columns))
-        self._watch.delivered(len(positions), newest, now)
+        self._watch.delivered(len(positions))
+        if newest:
+            self._watch.late(self._number, (now + self._ahead - newest) / 1e9)
+
+    def _quiet(self) -> None:
+        self._watch.late(self._number, 0.0)
 
     def _newest(self, positions: NDArray[np.int64], time: NDArray[np.int64]) -> int:
         """The newest source time; 0 when all are first values, which may be as old as they like and say nothing of the way here."""
@@ -181,5 +187,5 @@ class Shard:
     def _deliver_old(self, positions: NDArray[np.int64], columns: Columns) -> None:
         wants = self._texts[positions] if self._any_text else None
         self._sink(batch(self._index, self._ids[positions], wants, columns.time, columns))
-        self._watch.delivered(len(positions), 0, 0)
+        self._watch.delivered(len(positions))
         self._watch.backfilled(len(positions))
