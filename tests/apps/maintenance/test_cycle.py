@@ -34,3 +34,11 @@ def test_the_window_spans_the_cycle() -> None:
     rows = np.sin(np.arange(600) * 2 * np.pi / 30)[:, None] + 0.1 * rng.normal(size=(600, 2))
     assert learn(rows).window == 30
     assert learn(rows, window=12).window == 12
+
+
+def test_a_few_rows_without_any_return_have_no_cycle() -> None:
+    """Fifteen rows whose correlation never comes back above zero."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        assert load_cycle(rng.normal(size=(15, 3)), shortest=20) == 0
+        assert load_cycle(np.cumsum(rng.normal(size=(15, 1)), axis=0), shortest=20) == 0

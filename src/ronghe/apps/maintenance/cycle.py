@@ -49,11 +49,13 @@ def _period(column: NDArray[np.float64]) -> tuple[int, float]:
         return 0, 0.0
     inside = correlation[dips[0] : longest + 2]
     top = float(inside.max())
+    if top <= 0:
+        return 0, 0.0
     high = np.flatnonzero(inside >= 0.8 * top)  # the first hump: of a cycle and its multiples, the cycle
     first_gap = np.flatnonzero(np.diff(high) > 1)
     hump = high[: first_gap[0] + 1] if len(first_gap) else high
     peak = int(hump[inside[hump].argmax()])
-    if peak + 1 >= len(inside) or top <= 0:
+    if peak + 1 >= len(inside):
         return 0, 0.0
     period = int(dips[0]) + peak
     return period, float(min(correlation[period], correlation[2 * period]))  # what wanders may come back once, not twice
