@@ -18,6 +18,7 @@ import ronghe.plant
 from ronghe import plugins
 from ronghe.apps.contract import App, Finding, Result, Wants
 from ronghe.edge import node as node_module
+from ronghe.edge.clockhealth import ClockHealth
 from ronghe.edge.node import Node
 from ronghe.edge.storehealth import StoreHealth
 from ronghe.errors import StoreFull
@@ -173,14 +174,14 @@ async def test_the_alarms_of_what_is_no_longer_there_are_cleared_at_the_start(ma
     await node.start()
     assert [a.key for a in node.alarms.list()] == ["line/low"]
     assert node.alarms.get("line/low").standing
+    await node.stop()  # then all is in the ledger
     cleared = [e.body for e in node.ledger.entries(kind="alarm.cleared")]
     assert {c["key"] for c in cleared} == {"system/app/bad", "system/connection/old", "line/high"}
     assert all("plant.toml" in c["why"] for c in cleared)
-    await node.stop()
     node = make('[apps.good]\nuses = "good"\n', good=Row)
     await node.start()
-    assert len(node.ledger.entries(kind="alarm.cleared")) == 3  # once
     await node.stop()
+    assert len(node.ledger.entries(kind="alarm.cleared")) == 3  # once
 
 
 async def test_a_full_disk_is_said_stops_no_other_part_and_loses_nothing(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,6 +262,20 @@ async def test_many_alarms_at_once_do_not_make_the_loop_wait_for_the_disk(make: 
     await node.stop()
     assert synced
     assert loop not in synced
+
+
+async def test_impossible_times_are_said_and_then_no_longer(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_module, "ClockHealth", lambda: ClockHealth(looks=1))
+    node = make()
+    await node.start()
+    node.take(Batch.of(node.index, ["line/a", "line/b"], node.clock() + 60 * MINUTE, [1.0, 2.0]))
+    await until(lambda: node.alarms.is_active("system/clock"), "the alarm")
+    alarm = node.alarms.get("system/clock")
+    assert alarm.priority == "low"
+    assert alarm.text.en.startswith("2 samples of the last 1 s had impossible times")
+    assert alarm.text.zh.startswith("最近 1 秒有 2 个采样的时间戳异常")
+    await until(lambda: not node.alarms.is_active("system/clock"), "its end")
+    await node.stop()
 
 
 class Asks(Row):

@@ -26,6 +26,7 @@ from ronghe.apps.contract import App, Finding, Priority, Result
 from ronghe.connect import Driver, Still, Write, always
 from ronghe.connect.boundary import Boundary
 from ronghe.edge.alarms import Alarm, Alarms
+from ronghe.edge.clockhealth import ClockHealth
 from ronghe.edge.journal import Journal
 from ronghe.edge.recorder import Recorder
 from ronghe.edge.runner import AppState, Runner, reason_of
@@ -69,6 +70,7 @@ class Node:
         self._items: dict[str, NDArray[np.int32]] = {}  # per connection, the ids of its tags
         self._tasks: list[asyncio.Task[None]] = []
         self._told = {c.id: c.state for c in self.guard.cases() if not c.open}  # per case, the state that its app was told
+        self._clocks = ClockHealth()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = 0
         for tag in plant.tags.values():
@@ -258,6 +260,7 @@ class Node:
         trouble = self.alarms.trouble or self.journal.trouble
         what = Text(f"alarms are not being kept: {trouble.en}", f"报警未能保存：{trouble.in_('zh')}") if trouble else None
         self._system("alarms", "high", what)
+        self._system("clock", "low", self._clocks.look(self.boundary.corrected))
         for runner in self.runners.values():
             runner.flush(now)
         self.alarms.tick(now)
