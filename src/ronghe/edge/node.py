@@ -32,7 +32,7 @@ from ronghe.edge.recorder import Recorder
 from ronghe.edge.runner import AppState, Runner, reason_of
 from ronghe.edge.storehealth import StoreHealth
 from ronghe.errors import ConnectError, RongheError
-from ronghe.guard import Guard, Ledger
+from ronghe.guard import Case, Guard, Ledger
 from ronghe.historian import Historian
 from ronghe.plant import Plant
 from ronghe.signals import Batch, Latest, TagIndex
@@ -206,7 +206,7 @@ class Node:
     # --- the guard's hands --------------------------------------------------------------------------------------------------------
 
     async def write(self, tag: str, value: float, still: Still = always) -> int:
-        """Writes one set-point, given in its property's unit, if it may `still` be sent; gives an OPC UA StatusCode. For the guard alone."""
+        """Writes one set-point, in its property's unit, if it may `still` be sent; gives an OPC UA StatusCode. For the guard alone."""
         spec = self.plant.tags[tag]
         driver = self.drivers.get(spec.connection)
         if driver is None:
@@ -264,6 +264,7 @@ class Node:
         for runner in self.runners.values():
             runner.flush(now)
         self.alarms.tick(now)
+        self._tell_of_cases()
         await self.guard.tick()
         self._tell_apps()
 
@@ -288,6 +289,23 @@ class Node:
                 why = reason_of(e)
                 self._system("historian", "high", Text(f"the store cannot be looked at: {why.en}", f"无法查看历史数据库：{why.in_('zh')}"))
             await asyncio.sleep(_LOOK_AT_STORE)
+
+    def _tell_of_cases(self) -> None:
+        """Says aloud that a case failed after something was, or may have been, written: nobody follows that up but a person. Until a later
+        case of its set-point ends well, or a person has acknowledged it."""
+        ended: dict[str, Case] = {}
+        for case in self.guard.cases():  # newest first
+            if case.written is not None and not case.open:
+                ended.setdefault(case.advice.tag, case)
+        alarms = {a.key: a for a in self.alarms.list(all=True)}
+        for tag, case in ended.items():
+            last, alarm = case.history[-1], alarms.get(f"system/guard/{tag}")
+            new = alarm is None or last.time > alarm.since
+            if case.state != "failed" or new or (alarm is not None and alarm.state == "acknowledged"):
+                self._system(f"guard/{tag}", "critical", None)
+            if case.state == "failed" and new:
+                text = Text(f"{tag}, case {case.id}: {last.text.en}", f"{tag}，事项 {case.id}：{last.text.in_('zh')}")
+                self._system(f"guard/{tag}", "critical", text)
 
     def _tell_apps(self) -> None:
         cases = self.guard.cases()

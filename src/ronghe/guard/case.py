@@ -96,7 +96,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     approvals: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()  # the latest time they were made
     history: tuple[Step, ...] = ()
-    written: float | None = None  # what was written, from the intent on
+    written: float | None = None  # what was, or may have been, written: from the intent on, unless the device said a clear no
     written_at: int = 0
     old: float | None = None  # what was in force before
     restoring: int = 0  # attempts to write the old value back
@@ -154,7 +154,8 @@ def fold(cases: dict[str, Case], time: int, kind: str, event: Event) -> Case:
         changes.update(written=event.written, written_at=time)
     elif kind == "restore":
         changes["restoring"] = case.restoring + 1
-    if event.state == "refused" and case.written is not None:  # refused between intent and write: nothing was written
+    never_sent, denied = event.state == "refused", kind == "answer" and event.state == "failed"
+    if (never_sent or denied) and case.written is not None:  # nothing was written
         changes.update(written=None, written_at=0)
     case = msgspec.structs.replace(case, **changes) if changes else case
     cases[case.id] = case
