@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.guard.station import HEAT, PRESSURE, SPEED, START, S, Station, failed
+from tests.guard.station import HEAT, POWER, PRESSURE, SPEED, START, S, Station, failed
 
 from ronghe.errors import GuardError, LedgerError
-from ronghe.guard import Case, Entry, Expected, Guard, Ledger
+from ronghe.guard import Case, Entry, Expected, Guard, Ledger, docket
+from ronghe.plant.model import Worth
 from ronghe.signals import quality as q
 
 Make = Callable[..., Station]
@@ -515,6 +516,23 @@ async def test_killed_between_rollback_and_its_answer(station: Make) -> None:
     s.restart()
     await s.run(1)
     assert (s.guard.case(case.id).state, len(s.writes)) == ("rolled_back", 2)
+
+
+async def test_a_case_whose_worth_came_after_it_was_forgotten_keeps_no_node_from_starting(
+    station: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docket, "KEPT", 5)
+    s = station(worth=Worth(tag=POWER, better="lower", before="10min", after="10min"))
+    case = await s.submit(1040.0)
+    await s.run(3)
+    for _ in range(20):
+        await s.submit(99999.0)
+    s.now += 1300 * S
+    s.hear()
+    await s.guard.tick()
+    assert s.guard.case(case.id).worth is not None
+    s.restart(worth=None)
+    assert all(c.state == "refused" for c in s.guard.cases())
 
 
 async def test_an_approval_survives_and_still_needs_the_second(station: Make) -> None:

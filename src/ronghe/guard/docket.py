@@ -87,7 +87,10 @@ class Docket:
                     self.stopped = kind == "kill"
                 elif group == "guard" and kind in KINDS:
                     try:
-                        self._apply(entry.time, kind, msgspec.convert(entry.body, Event, strict=False))
+                        event = msgspec.convert(entry.body, Event, strict=False)
+                        # With other settings than today's, a case was kept in memory for its worth that is forgotten now.
+                        if kind != "worth" or event.case in self.cases:
+                            self._apply(entry.time, kind, event)
                     except (msgspec.ValidationError, KeyError) as e:
                         what = Text(f"entry {entry.seq} is no event of a case: {e}", f"第 {entry.seq} 条不是有效的事项记录：{e}")
                         raise LedgerError(what) from e
