@@ -15,6 +15,7 @@ from ronghe.errors import GuardError, LedgerError
 from ronghe.guard import Case, Entry, Expected, Guard, Ledger, docket
 from ronghe.plant.model import Worth
 from ronghe.signals import quality as q
+from ronghe.text import Text
 
 Make = Callable[..., Station]
 
@@ -516,6 +517,30 @@ async def test_killed_between_rollback_and_its_answer(station: Make) -> None:
     s.restart()
     await s.run(1)
     assert (s.guard.case(case.id).state, len(s.writes)) == ("rolled_back", 2)
+
+
+@pytest.mark.parametrize("how", ["ledger", "restart"])
+async def test_an_approval_that_could_not_be_carried_out_is_asked_for_again(station: Make, how: str) -> None:
+    s = station(mode="approve", approvals=2)
+    case = await s.submit(1040.0)
+    await s.guard.approve(case.id, "li")
+    append = s.ledger.append
+
+    def full(kind: str, body: Any) -> Entry:
+        if kind == "guard.write":
+            raise LedgerError(Text("no space", "空间不足"))
+        return append(kind, body)
+
+    s.ledger.append = full  # type: ignore[method-assign]
+    with pytest.raises(LedgerError):
+        await s.guard.approve(case.id, "wang")
+    s.ledger.append = append  # type: ignore[method-assign]
+    if how == "restart":
+        s.restart()
+        s.hear()
+    assert s.guard.case(case.id).state == "waiting"
+    case = await s.guard.approve(case.id, "li")
+    assert (case.state, case.approvals, s.writes) == ("writing", ("li", "wang"), [(SPEED, 1040.0)])
 
 
 async def test_a_case_whose_worth_came_after_it_was_forgotten_keeps_no_node_from_starting(

@@ -109,7 +109,8 @@ class Guard:
             return case
 
     async def approve(self, case_id: str, user: str) -> Case:
-        """One person's approval; the last one needed writes, after all checks were made again.
+        """One person's approval; the last one needed writes, after all checks were made again. When the ledger or a crash kept that from
+        being done although enough people have approved, any of them may ask again.
 
         Raises GuardError when the case does not exist or does not wait, and for the same person's second approval; LedgerError.
         """
@@ -117,15 +118,16 @@ class Guard:
         async with self._locks[self.case(case_id).advice.tag]:
             case = self._waiting(case_id, "waiting")
             limits = self._limits.get(case.advice.tag)
-            if user in case.approvals:
+            enough = limits is not None and len(case.approvals) >= limits.approvals
+            if user in case.approvals and not enough:
                 todo = Text("another person must approve as well", "须由另一人批准")
                 raise GuardError(Text(f"{user} has approved already", f"{user} 已经批准过"), where=case_id, todo=todo)
             if self._expired(case) or limits is None:
                 return self._end_waiting(case)
             n, needs = len(case.approvals) + 1, limits.approvals
-            case = self._docket.record(
-                "approval", case, "waiting", user, Text(f"approved by {user} ({n} of {needs})", f"{user} 批准（{n}/{needs}）")
-            )
+            if user not in case.approvals:
+                text = Text(f"approved by {user} ({n} of {needs})", f"{user} 批准（{n}/{needs}）")
+                case = self._docket.record("approval", case, "waiting", user, text)
             return await self._carry_out(case, limits) if n >= needs else case
 
     async def reject(self, case_id: str, user: str, why: str) -> Case:
