@@ -12,7 +12,7 @@ from ronghe.console.access import session_cookie, session_token
 from ronghe.console.desk import Call, desk_of, needs, person
 from ronghe.console.failures import Refused
 from ronghe.console.roles import Role
-from ronghe.console.users import User
+from ronghe.console.users import User, UsersUnavailable
 from ronghe.text import Text
 
 
@@ -70,15 +70,11 @@ def me(request: Call) -> Me:
 @post("/api/session", opt=needs(Role.ANYONE), status_code=200)
 async def sign_in(request: Call, data: JSONBody[SignIn]) -> Response[Me]:
     """Signs in: sets the session cookie. 401 when name and password do not fit, 429 after too many tries."""
-    desk = desk_of(request)
-    place = request.client.host if request.client else ""
-    _not_too_often(request, data.name)
-    token = await asyncio.to_thread(desk.users.sign_in, data.name, data.password)
+    token = await _check(request, data.name, data.password)
     if token is None:
-        desk.throttle.failed(place, data.name)
         raise Refused(401, Text("name and password do not fit", "用户名或密码不正确"), Text("try again", "请重试"))
-    desk.throttle.succeeded(place, data.name)
-    return Response(_me(await asyncio.to_thread(desk.users.get, data.name)), cookies=[session_cookie(request, token)])
+    user = await asyncio.to_thread(desk_of(request).users.get, data.name)
+    return Response(_me(user), cookies=[session_cookie(request, token)])
 
 
 @delete("/api/session", opt=needs(Role.ANYONE), status_code=204)
@@ -100,7 +96,7 @@ async def use_link(request: Call, data: JSONBody[Redeem]) -> Response[Me]:
     """Uses a one-time link: sets the password and signs in."""
     desk = desk_of(request)
     _not_too_often(request)
-    user = await asyncio.to_thread(desk.users.redeem, data.token, data.name, data.password)
+    user = await asyncio.get_running_loop().run_in_executor(desk.users.passwords, desk.users.redeem, data.token, data.name, data.password)
     token = await asyncio.to_thread(desk.users.open_session, user.name)
     return Response(_me(user), cookies=[session_cookie(request, token)])
 
@@ -109,17 +105,34 @@ async def use_link(request: Call, data: JSONBody[Redeem]) -> Response[Me]:
 async def change_password(request: Call, data: JSONBody[Change]) -> Response[Me]:
     """Changes one's own password; all other sessions end."""
     desk, user = desk_of(request), person(request)
-    _not_too_often(request, user.name)
-    if await asyncio.to_thread(desk.users.sign_in, user.name, data.old) is None:
-        desk.throttle.failed(request.client.host if request.client else "", user.name)
+    if await _check(request, user.name, data.old) is None:
         raise Refused(400, Text("the old password is not right", "原密码不正确"))
-    await asyncio.to_thread(desk.users.set_password, user.name, data.new)
+    await asyncio.get_running_loop().run_in_executor(desk.users.passwords, desk.users.set_password, user.name, data.new)
     token = await asyncio.to_thread(desk.users.open_session, user.name)
     return Response(_me(user), cookies=[session_cookie(request, token)])
 
 
+async def _check(request: Call, name: str, password: str) -> str | None:
+    """A session token, or None when name and password do not fit. Raises Refused (429) after too many tries."""
+    desk, place = desk_of(request), _place(request)
+    _not_too_often(request, name)
+    desk.throttle.trying(place, name)
+    try:
+        token = await asyncio.get_running_loop().run_in_executor(desk.users.passwords, desk.users.sign_in, name, password)
+    except UsersUnavailable:
+        desk.throttle.take_back(place, name)
+        raise
+    if token is not None:
+        desk.throttle.succeeded(place, name)
+    return token
+
+
+def _place(request: Call) -> str:
+    return request.client.host if request.client else ""
+
+
 def _not_too_often(request: Call, name: str = "") -> None:
-    wait = desk_of(request).throttle.wait(request.client.host if request.client else "", name)
+    wait = desk_of(request).throttle.wait(_place(request), name)
     if wait:
         raise Refused(
             429,

@@ -13,6 +13,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -84,11 +85,13 @@ class Users:
 
     `who` answers within milliseconds, whatever others do with the file, and raises UsersUnavailable only when it cannot be read. All else
     is for a thread, because it takes a password (argon2id, tens of milliseconds) or may wait for another process that writes (up to two
-    seconds); it raises UsersUnavailable when the file cannot be used.
+    seconds); it raises UsersUnavailable when the file cannot be used. `passwords` is the one thread for what takes a password: 64 MiB and a
+    processor are given to one guess at a time, and the rest of the node does not queue behind them.
     """
 
     def __init__(self, path: Path | str, clock: Callable[[], int], hasher: PasswordHasher | None = None) -> None:
         self._path, self._clock = Path(path), clock
+        self.passwords = ThreadPoolExecutor(1, thread_name_prefix="passwords")
         self._lock, self._look_lock = threading.RLock(), threading.Lock()
         self._hasher = hasher or PasswordHasher()  # argon2id, RFC 9106 low-memory profile
         self._nobody = ""  # the hash that an unknown name's password is held against, made when first needed
@@ -113,9 +116,11 @@ class Users:
             raise
 
     def close(self) -> None:
-        """Closes the file. Safe to call twice."""
-        self._look.close()
-        self._db.close()
+        """Closes the file; a password that waits for its turn is given up. Safe to call twice."""
+        self.passwords.shutdown(cancel_futures=True)
+        with self._lock, self._look_lock:  # SQLite does not survive that a connection is closed under a statement
+            self._look.close()
+            self._db.close()
 
     # people
 
