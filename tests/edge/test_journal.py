@@ -56,6 +56,23 @@ def test_nobody_waits_for_a_slow_disk_and_closing_loses_nothing() -> None:
     assert disk.entries == [("raised", {"n": n}) for n in range(50)]
 
 
+def test_flushed_is_written() -> None:
+    disk = Disk()
+    disk.gate.clear()
+    journal = Journal(disk.append)
+    journal.start()
+    journal.put("raised", {"n": 0})
+    journal.flush(0.01)
+    assert journal.behind
+    disk.gate.set()
+    for n in range(1, 20):
+        journal.put("raised", {"n": n})
+        journal.flush(30)
+        assert disk.numbers == list(range(n + 1))
+    assert not journal.behind
+    journal.close()
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

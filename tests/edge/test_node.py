@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -306,6 +307,35 @@ async def test_an_app_is_told_once_and_in_its_own_thread_what_became_of_its_advi
         await node.stop()
     assert len(node.guard.cases()) == 2
     assert Asks.told == [("x1", "refused", "app asks"), ("x2", "refused", "app asks")]  # of the first nothing more after the restart
+
+
+class Alarmed(Asks):
+    """Asks because of what it has found."""
+
+    told: ClassVar[list[tuple[str, str, str]]] = []
+
+    def step(self, window: Window) -> Result:
+        found = Finding(
+            key="line/high", app=self.name, equipment="line", time=1, active=True, priority="high", text=Text("high"), score=1.0
+        )
+        return Result(findings=(found,), advice=super().step(window).advice)
+
+
+async def test_in_the_ledger_the_alarm_comes_before_the_advice_that_answers_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = make('[apps.alarmed]\nuses = "alarmed"\n', alarmed=Alarmed)
+    append = node.ledger.append
+
+    def slowly(kind: str, body: Any) -> Any:
+        if kind.startswith("alarm."):
+            time.sleep(0.3)
+        return append(kind, body)
+
+    monkeypatch.setattr(node.ledger, "append", slowly)
+    await node.start()
+    await until(lambda: node.guard.cases(), "the advice")
+    await node.stop()
+    kinds = [e.kind for e in node.ledger.entries()]
+    assert kinds.index("alarm.raised") < kinds.index("guard.advice")
 
 
 def stats(**told: Any) -> Stats:

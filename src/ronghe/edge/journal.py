@@ -30,6 +30,7 @@ class Journal:
         """`append(event, body)` returns when the entry is on the disk. What it refuses is tried again after `retry` s."""
         self._append, self._retry = append, retry
         self._queue: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_MOST)
+        self._came = 0  # entries that were ever put
         self._ready = threading.Condition()
         self._stopping = False
         self.trouble: Text | None = None
@@ -43,13 +44,25 @@ class Journal:
         """Takes an entry."""
         with self._ready:
             self._queue.append((event, body))
-            self._ready.notify()
+            self._came += 1
+            self._ready.notify_all()
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is still to be written."""
+        return bool(self._queue)
+
+    def flush(self, timeout: float) -> None:
+        """Returns when all that was put before is written, or after `timeout` s."""
+        with self._ready:
+            came = self._came
+            self._ready.wait_for(lambda: self._came - len(self._queue) >= came, timeout)
 
     def close(self, timeout: float = 30.0) -> None:
         """Writes what waits, then stops; what the disk refuses now is lost, and the log says how much."""
         with self._ready:
             self._stopping = True
-            self._ready.notify()
+            self._ready.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout)
         if self._queue:
@@ -83,4 +96,5 @@ class Journal:
         with self._ready:
             if self._queue and self._queue[0] is entry:  # else a full queue has dropped it meanwhile
                 self._queue.popleft()
+                self._ready.notify_all()
         return True

@@ -33,6 +33,7 @@ from ronghe.edge.runner import AppState, Runner, reason_of
 from ronghe.edge.storehealth import StoreHealth
 from ronghe.errors import ConnectError, RongheError
 from ronghe.guard import Case, Guard, Ledger
+from ronghe.guard.advice import Advice
 from ronghe.historian import Historian
 from ronghe.plant import Plant
 from ronghe.signals import Batch, Latest, TagIndex
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 10_000_000_000  # ns after the start in which a connection may still be connecting
 _LOOK_AT_STORE = 10.0  # s
+_CAUSE_FIRST = 1.0  # s that advice waits for the journal of the alarms before it
 STATE = ".ronghe"  # the folder in a plant folder that holds all that the node itself writes
 
 
@@ -63,7 +65,9 @@ class Node:
         self.ledger = Ledger(self.folder / "ledger", clock=clock)
         self.journal = Journal(lambda event, body: self.ledger.append(f"alarm.{event}", body))
         self.alarms = Alarms(self.folder / "alarms", record=self.journal.put, clock=clock)
-        self.guard = Guard(plant, self.latest, self.ledger, self.write, clock=clock, folder=self.folder, history=self._history)
+        self.guard = Guard(
+            plant, self.latest, self.ledger, self.write, clock=clock, folder=self.folder, history=self._history, held=self.held
+        )
         self.drivers: dict[str, Driver] = {}
         self.runners: dict[str, Runner] = {}
         self.broken: dict[str, AppState] = {}  # apps that could not be started
@@ -189,10 +193,16 @@ class Node:
             batch = Batch.of(self.index, tags, at, list(result.signals.values()))
             self.latest.update(batch, self.clock())
             self.recorder.put(batch)
-        for advice in result.advice:
-            task = asyncio.create_task(self._submit(advice), name=f"advice {advice.id}")
+        if result.advice:
+            task = asyncio.create_task(self._advise(result.advice), name=f"advice of {name}")
             self._tasks.append(task)
             task.add_done_callback(self._tasks.remove)
+
+    async def _advise(self, advice: tuple[Advice, ...]) -> None:
+        """To the guard; in the ledger the alarm that an advice answers comes first, unless the disk is too slow for that."""
+        if self.journal.behind:
+            await asyncio.to_thread(self.journal.flush, _CAUSE_FIRST)
+        await asyncio.gather(*(self._submit(a) for a in advice))
 
     async def _submit(self, advice: Any) -> None:
         try:
@@ -211,15 +221,23 @@ class Node:
         driver = self.drivers.get(spec.connection)
         if driver is None:
             return q.BAD_NO_COMMUNICATION
-        request = Write(address=spec.address, value=self.boundary.outward(tag, value), type=self.plant.property_of(tag).type)
         try:
             async with asyncio.timeout(10.0):
-                codes = await driver.write([request], still=still)
+                codes = await driver.write([self._request(tag, value)], still=still)
         except ConnectError:
             return q.BAD_NO_COMMUNICATION
         except TimeoutError:
             return q.BAD_TIMEOUT
         return codes[0]
+
+    def held(self, tag: str, value: float) -> float:
+        """What a set-point's device will hold of a value, both in the property's unit: scale and register may round it."""
+        request, driver = self._request(tag, value), self.drivers.get(self.plant.tags[tag].connection)
+        device = driver.held(request) if driver is not None else request.value
+        return self.boundary.value(tag, float(device))
+
+    def _request(self, tag: str, value: float) -> Write:
+        return Write(address=self.plant.tags[tag].address, value=self.boundary.outward(tag, value), type=self.plant.property_of(tag).type)
 
     def _history(self, tag: str, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         found = self.historian.raw([tag], start, end)
