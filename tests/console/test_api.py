@@ -250,6 +250,7 @@ def test_kill_switch_outranks_approval(station: Station, operator: httpx.Client)
 def test_ledger_pages_and_verifies(station: Station, operator: httpx.Client) -> None:
     for i in range(3):
         station.raise_alarm(f"line1/pump1/ledger{i}")
+    until(lambda: "ledger2" in operator.get("/api/ledger?kind=alarm&count=1").text)  # alarms are journalled in a thread of their own
     first = operator.get("/api/ledger?count=2").json()
     assert [e["seq"] for e in first["entries"]] == [first["total"], first["total"] - 1]
     assert first["entries"][0]["hash"] == first["head"]
