@@ -60,7 +60,7 @@ class Station:
     """The pump station at work. The clock moves when told to; a write is obeyed unless `obeys` is False."""
 
     def __init__(self, folder: Path, **guard: Any) -> None:
-        self.folder, self.now, self.obeys = folder, START, True
+        self.folder, self.now, self.obeys, self.step = folder, START, True, 0.0
         self.answer: int | Exception = q.GOOD
         self.writes: list[tuple[str, float]] = []
         self.before_write: Callable[[], Awaitable[None]] | None = None
@@ -78,7 +78,9 @@ class Station:
         if guard:
             self.plant = make_plant(**guard)
         self.ledger = Ledger(self.folder / "ledger", clock=self.clock)
-        self.guard = Guard(self.plant, self.latest, self.ledger, self.write, clock=self.clock, folder=self.folder, history=self.history)
+        self.guard = Guard(
+            self.plant, self.latest, self.ledger, self.write, clock=self.clock, folder=self.folder, history=self.history, held=self.held
+        )
         return self.guard
 
     def restart(self, **guard: Any) -> Guard:
@@ -105,8 +107,12 @@ class Station:
         if isinstance(self.answer, Exception):
             raise self.answer
         if self.obeys and self.answer == q.GOOD:
-            self.values[tag] = value
+            self.values[tag] = self.held(tag, value)
         return self.answer
+
+    def held(self, tag: str, value: float) -> float:
+        """What the device will hold: a multiple of its `step`."""
+        return round(value / self.step) * self.step if self.step and np.isfinite(value) else value
 
     def hear(self, code: int = q.GOOD, **_: Any) -> None:
         """One sample of every tag, now."""

@@ -289,3 +289,30 @@ async def test_rollback_needs_neither_rate_nor_interlock(station: Make) -> None:
     s.values[PRESSURE] = 5.0
     await s.run(1)
     assert failed(await s.submit(1010.0)) == ["hold", "rate"], "it counts as a write"
+
+
+async def test_envelope_of_what_the_device_rounds(station: Make) -> None:
+    s = station(envelope="1000..1446 1/min")
+    s.step = 10.0
+    s.values[SPEED] = 1400.0
+    s.hear()
+    await only(s, "envelope", 1446.0, "1446", "1450", "1000..1446")
+    await only(s, "envelope", 1451.0, "1451", "1000..1446")
+    case = await s.submit(1443.0)
+    assert (case.state, case.written, s.writes) == ("writing", 1440.0, [(SPEED, 1440.0)])
+    await s.run(1)
+    assert s.guard.case(case.id).state == "done"
+
+
+async def test_envelope_of_what_the_device_keeps_seven_digits_of(station: Make) -> None:
+    s = station(envelope="1000..1446.3 1/min")
+    s.step = 1446.3001
+    case = await s.submit(1446.3)
+    assert (case.state, case.written) == ("writing", 1446.3)
+
+
+async def test_rate_of_what_the_device_rounds(station: Make) -> None:
+    s = station(rate="46 1/min per 1 min")
+    s.step = 10.0
+    await only(s, "rate", 1046.0, "50")
+    assert (await s.submit(1044.0)).written == 1040.0

@@ -84,6 +84,13 @@ class Boundary:
         device = (value - float(self._offset[i])) / float(self._gain[i])
         return float(round(device)) if self._plant.property_of(tag).type in ("int", "bool") and np.isfinite(device) else device
 
+    def value(self, tag: str, device: float) -> float:
+        """The inverse of `outward`: a device's value in the unit of the tag's property. Raises KeyError for an unknown tag."""
+        i = self._index.find(tag)
+        if tag not in self._plant.tags or i is None:
+            raise KeyError(tag)
+        return device * float(self._gain[i]) + float(self._offset[i])
+
     def items(self, connection: str) -> list[Item]:
         """What a connection's driver has to acquire, in the order of tags.csv; empty for an unknown connection."""
         return [

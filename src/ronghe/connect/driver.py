@@ -123,6 +123,11 @@ class Driver(ABC):
         reached the device: then it is that attempt's.
         """
 
+    def held(self, write: Write) -> float | str:
+        """What the device will hold of a write that it takes, in its units: another number where the driver rounds to the resolution of a
+        register. No input/output."""
+        return write.value
+
     @abstractmethod
     async def browse(self, under: str = "") -> list[Found]:
         """What the device offers, below an address or path. Raises ConnectError; an empty list where a protocol cannot be browsed."""

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from ronghe.errors import GuardError
 from ronghe.guard.advice import Advice
 from ronghe.guard.case import Check
@@ -44,6 +46,7 @@ class Question:
     moves: Sequence[Move] = ()  # of this set-point
     busy: str = ""  # another open case of this set-point
     approvals: int | None = None  # None: whether enough people approved is not asked yet
+    held: float | None = None  # what the device will hold of the advice's value, where that is another
 
 
 def ask(q: Question) -> tuple[Check, ...]:
@@ -155,8 +158,20 @@ def _value(q: Question) -> Iterator[Check]:
         yield Check(name="value", ok=True, text=Text(f"{shown} is a number", f"{shown} 是有效数值"))
 
 
+def in_device(q: Question) -> float:
+    """What is written: the advice's value as the device will hold it. The seven digits of a float32 make no other value, or limit."""
+    value, low, high = q.advice.value, q.limits.low, q.limits.high
+    held, slack = value if q.held is None else q.held, 1e-6 * max(abs(low), abs(high))
+    return next((same for same in (value, low, high) if abs(held - same) <= slack), held)
+
+
 def _envelope(q: Question) -> Iterator[Check]:
-    yield from _within(q.limits, q.advice.value)
+    (asked,), (check,) = _within(q.limits, q.advice.value), _within(q.limits, in_device(q))
+    if asked.ok and not check.ok:
+        given = quantity(q.advice.value, q.limits.unit, in_device(q))
+        text = Text(f"{given} is rounded by the device: {check.text.en}", f"{given} 经设备取整：{check.text.in_('zh')}")
+        check = msgspec.structs.replace(check, text=text)
+    yield check if asked.ok else asked
 
 
 def _within(limits: Limits, value: float) -> Iterator[Check]:
@@ -188,7 +203,7 @@ def _rate(q: Question) -> Iterator[Check]:
         text = Text(f"the change is unknown, at most {limit} is allowed", f"变化量未知，限值 {limit}")
         yield Check(name="rate", ok=False, text=text)
         return
-    step = abs(q.advice.value - q.current.value)
+    step = abs(in_device(q) - q.current.value)
     before = sum(m.size for m in q.moves if q.now - m.time < window)  # also those that a clock set back made future ones
     ok = step + before <= most * (1 + 1e-9)
     parts = quantity(step, q.limits.unit, most) + (f" + {quantity(before, q.limits.unit, most)}" if before else "")

@@ -25,12 +25,12 @@ import numpy as np
 from ronghe.errors import GuardError, LedgerError
 from ronghe.guard.advice import Advice, State
 from ronghe.guard.case import Case, Check, Event, Watched
-from ronghe.guard.checks import Question, ask, effects, refused, stranger
+from ronghe.guard.checks import Question, ask, effects, in_device, refused, stranger
 from ronghe.guard.condition import quantity
 from ronghe.guard.docket import Docket
 from ronghe.guard.effect import Becomes
 from ronghe.guard.followup import GUARD, FollowUp
-from ronghe.guard.hands import Hands, Write, not_written, surely_not
+from ronghe.guard.hands import Hands, Held, Write, not_written, surely_not
 from ronghe.guard.ledger import Ledger
 from ronghe.guard.limits import Limits, compile_guard
 from ronghe.guard.stop import StopFile
@@ -64,6 +64,7 @@ class Guard:
         clock: Callable[[], int],
         folder: Path,
         history: History | None = None,
+        held: Held = lambda tag, value: value,
         read_back: float = 10.0,
     ) -> None:
         """Takes up the cases that the ledger holds open. `read_back` is how long (s) a device has to show what was written,
@@ -78,7 +79,7 @@ class Guard:
         self._stop = StopFile(folder)
         self._docket = Docket(ledger, self._limits)
         view = View(plant, latest, clock)
-        self._hands = Hands(plant, view, self._docket, self._stop, clock, write)
+        self._hands = Hands(plant, view, self._docket, self._stop, clock, write, held)
         self._follow_up = FollowUp(plant, self._limits, view, self._docket, self._stop, self._hands, clock, round(read_back * 1e9))
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._busy: dict[str, asyncio.Task[None]] = {}
@@ -240,7 +241,8 @@ class Guard:
         if why_not is not None or old is None:
             why_not = why_not or question.current.why
             return self._docket.record("close", case, "refused", GUARD, not_written(why_not), checks=checks)
-        value, was, now = case.advice.value, quantity(old, limits.unit, case.advice.value), quantity(case.advice.value, limits.unit, old)
+        value = in_device(question)
+        was, now = quantity(old, limits.unit, value), quantity(value, limits.unit, old)
         case = await self._docket.intend(
             "write",
             case,

@@ -23,6 +23,9 @@ Write = Callable[[str, float, Callable[[], bool]], Awaitable[int]]
 """Writes (tag, value in the property's unit, still) to the device and gives its OPC UA StatusCode. It must ask `still` right before it
 sends, since the checks hold for that moment only, and give BadRequestCancelledByClient when the answer was no and nothing was sent."""
 
+Held = Callable[[str, float], float]
+"""What a device will hold of (tag, value in the property's unit), in that unit: it may round to the resolution of a register."""
+
 TIMEOUT = 30.0
 """s for a device to answer a write."""
 _UNSURE = frozenset({q.BAD, q.BAD_TIMEOUT, q.BAD_NO_COMMUNICATION})
@@ -31,8 +34,11 @@ _UNSURE = frozenset({q.BAD, q.BAD_TIMEOUT, q.BAD_NO_COMMUNICATION})
 class Hands:
     """What the guard knows and does at the moment of writing."""
 
-    def __init__(self, plant: Plant, view: View, docket: Docket, stop: StopFile, clock: Callable[[], int], write: Write) -> None:
-        self._plant, self._view, self._docket, self._stop, self._clock, self._write = plant, view, docket, stop, clock, write
+    def __init__(
+        self, plant: Plant, view: View, docket: Docket, stop: StopFile, clock: Callable[[], int], write: Write, held: Held
+    ) -> None:
+        self._plant, self._view, self._docket, self._stop, self._clock = plant, view, docket, stop, clock
+        self._write, self._held = write, held
 
     def question(self, limits: Limits, advice: Advice, case: Case | None = None) -> Question:
         """Everything that the checks look at, as it is now. For an advice that is no case yet, approvals are not asked for."""
@@ -44,6 +50,7 @@ class Hands:
             advice=advice,
             now=self._clock(),
             stopped=self._stop.why(),
+            held=self._held(limits.tag, advice.value),
             current=look(limits.tag),
             look=look,
             look_effect=self._view.look(limits.fresh, slow=True),

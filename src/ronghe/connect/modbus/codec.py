@@ -113,6 +113,14 @@ def encode(point: Point, value: float | str, default: str) -> list[int] | int:
     return [int(w) for w in (words.byteswap() if byteswap else words)]
 
 
+def held(point: Point, number: float) -> float:
+    """The number that is read back where `encode` takes this one: whole in an integer type, of seven digits in a float32."""
+    if not math.isfinite(number) or point.kind in ("bool", "text", "float64"):
+        return number
+    with np.errstate(over="ignore"):  # what is too large for the type is refused when it is written
+        return float(np.float32(number)) if point.kind == "float32" else float(round(number))
+
+
 def is_bits(point: Point) -> bool:
     """Whether the point lives in a table of bits."""
     return point.table in BIT_TABLES

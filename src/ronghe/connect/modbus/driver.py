@@ -15,7 +15,7 @@ from ronghe.connect.modbus import address
 from ronghe.connect.modbus import link as l
 from ronghe.connect.modbus import options as o
 from ronghe.connect.modbus.address import Malformed, Point
-from ronghe.connect.modbus.codec import encode, is_bits
+from ronghe.connect.modbus.codec import encode, held, is_bits
 from ronghe.connect.modbus.link import Garbled, Link, NotSent, Refused, Silent
 from ronghe.connect.modbus.poll import Group, Poller
 from ronghe.connect.modbus.unit import WRITE_CODES, Columns, Dead, Unit
@@ -103,6 +103,10 @@ class Modbus(Driver):
         if error is not None and not answered:
             raise error
         return codes
+
+    def held(self, write: Write) -> float | str:
+        point = self._point(write.address)
+        return write.value if point is None or isinstance(write.value, str) else held(point, write.value)
 
     async def browse(self, under: str = "") -> list[Found]:
         """A scan of the range that `under` names ("holding:0-199", "5/coil:0-63"): the registers or bits that can be read, with values.
