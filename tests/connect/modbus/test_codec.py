@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ronghe.connect.modbus.address import WORDS, Point, parse
-from ronghe.connect.modbus.codec import decoders, encode
+from ronghe.connect.modbus.codec import decoders, encode, held
 from ronghe.signals import quality as q
 
 FORMATS = {
@@ -151,3 +151,18 @@ def test_texts(data: bytes, text: str) -> None:
         point = Point(1, "holding", 0, "text", len(words), order)
         block = np.array([w if order == "abcd" else (w & 255) << 8 | w >> 8 for w in words], np.uint16)
         assert decoders([point], [0], 0, "dcba")[0].texts(block) == [text]
+
+
+@pytest.mark.parametrize("kind", ["int16", "uint16", "int32", "uint32", "int64", "uint64", "bcd16", "bcd32", "float32", "float64"])
+@settings(deadline=None)
+@given(number=st.floats(0, 9999, allow_nan=False) | st.just(1e300))
+def test_what_is_read_back_is_what_was_said_would_be_held(kind: str, number: float) -> None:
+    point = parse(f"holding:0:{kind}")
+    assert isinstance(point, Point)
+    registers = encode(point, number, "abcd")
+    if isinstance(registers, int):
+        assert number == 1e300
+        held(point, number)
+        return
+    (decoder,) = decoders([point], [0], 0, "abcd")
+    assert decoder.values(np.array(registers, np.uint16))[0].tolist() == [held(point, number)]
