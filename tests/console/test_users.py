@@ -295,6 +295,39 @@ def test_who_waits_for_nobody(users: Users, tmp_path: Path, clock: Clock) -> Non
     assert users.who(users.open_session("wang")) is not None
 
 
+_CLOSING = """
+import sys, threading, time
+from ronghe.console.users import Role, Users
+users = Users(sys.argv[1], time.time_ns)
+for i in range(20):
+    users.add(f"name{i}", Role.VIEWER)
+for _ in range(30):
+    users = Users(sys.argv[1], time.time_ns)
+    asked = threading.Semaphore(0)
+    def ask():
+        try:
+            while True:
+                users.everyone()
+                asked.release()
+        except Exception as e:
+            assert "closed" in str(e), e
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(30):
+        asked.acquire()
+    users.close()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_closing_under_a_question_does_not_end_the_process(tmp_path: Path) -> None:
+    """A process of its own, because SQLite takes it along (SIGSEGV) when a connection is closed under a statement."""
+    done = subprocess.run([sys.executable, "-c", _CLOSING, tmp_path / "users.sqlite"], capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_roles_are_ordered() -> None:
     assert ROLES == ("viewer", "operator", "engineer", "administrator")
     assert list(Role) == sorted(Role)
