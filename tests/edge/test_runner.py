@@ -152,3 +152,16 @@ def test_close_lets_the_app_keep_what_it_learned(runner: Any) -> None:
     runner.close()
     assert runner.app.closed
     assert runner.state.state == "stopped"
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1)])
+def test_an_app_that_does_not_close_keeps_nobody_from_closing(
+    runner: Any, error: BaseException, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def close() -> None:
+        raise error
+
+    monkeypatch.setattr(runner.app, "close", close)
+    runner.close()
+    assert runner.state.state == "stopped"
+    assert "app echo did not close" in caplog.text

@@ -117,7 +117,10 @@ class Runner:
             self._thread.join(timeout)
         self.state.state = "stopped"
         if not self._thread.is_alive():
-            self.app.close()
+            try:
+                self.app.close()
+            except (Exception, SystemExit):  # the node has more to close after it: what waits to be recorded would be lost
+                log.exception("app %s did not close", self.app.name)
 
     def _next(self) -> Batch | int | tuple[str, str] | None:
         """Waits for something to do; None at the end."""
