@@ -139,6 +139,29 @@ async def test_a_person_says_no(station: Make) -> None:
         await s.guard.reject("A99", "li", "")
 
 
+async def test_what_no_longer_has_a_reason_cannot_be_approved(station: Make) -> None:
+    s = station(mode="approve")
+    case = await s.submit(1040.0, finding="pump/hot")
+    await s.guard.withdraw("pump-health", "pump/cold")
+    await s.guard.withdraw("another", "pump/hot")
+    assert s.guard.case(case.id).state == "waiting"
+    await s.guard.withdraw("pump-health", "pump/hot")
+    case = s.guard.case(case.id)
+    assert (case.state, case.history[-1].who) == ("expired", "pump-health")
+    assert "has ended" in case.history[-1].text.en
+    with pytest.raises(GuardError, match="not waiting"):
+        await s.guard.approve(case.id, "li")
+    await s.run(5)
+    assert s.writes == []
+
+
+async def test_what_is_under_way_is_not_withdrawn(station: Make) -> None:
+    s = station()
+    case = await s.submit(1040.0, finding="pump/hot")
+    await s.guard.withdraw("pump-health", "pump/hot")
+    assert s.guard.case(case.id).state in ("writing", "watching")
+
+
 async def test_too_late_an_approval_writes_nothing(station: Make) -> None:
     s = station(mode="approve")
     case = await s.submit(1040.0, expires=s.now + 60 * S)

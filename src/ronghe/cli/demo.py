@@ -20,7 +20,13 @@ from ronghe.text import Text
 )
 @click.option("--folder", default="demo-plant", show_default=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8123, show_default=True, help=str(Text("port of the console; 0: a free one", "控制台端口；0 为自动")))
+@click.option(
+    "--port",
+    default=8123,
+    type=click.IntRange(0, 65535),
+    show_default=True,
+    help=str(Text("port of the console; 0: a free one", "控制台端口；0 为自动")),
+)
 def demo(folder: Path, host: str, port: int) -> None:
     """Writes the plant folder, starts its devices and runs it."""
     asyncio.run(_run(folder, host, port))

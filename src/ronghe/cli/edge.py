@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,20 @@ if TYPE_CHECKING:
 )
 @click.argument("plant", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help=str(Text("address of the console", "控制台地址")))
-@click.option("--port", default=8123, show_default=True, help=str(Text("port of the console; 0: a free one", "控制台端口；0 为自动")))
+@click.option(
+    "--port",
+    default=8123,
+    type=click.IntRange(0, 65535),
+    show_default=True,
+    help=str(Text("port of the console; 0: a free one", "控制台端口；0 为自动")),
+)
 @click.option("--no-console", is_flag=True, help=str(Text("run without the web page", "不启动网页")))
 @click.option("--verbose", is_flag=True, help=str(Text("log what happens inside", "输出内部日志")))
 def up(plant: Path, host: str, port: int, no_console: bool, verbose: bool) -> None:
     """Runs a node and, unless told otherwise, its console in one event loop."""
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("asyncua").setLevel(logging.ERROR)
-    logging.getLogger("pymodbus").setLevel(logging.ERROR)
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # what it logs is told as quality, health and alarm
     asyncio.run(run(plant, host, None if no_console else port))
 
 
@@ -59,6 +66,11 @@ async def run(folder: Path, host: str, port: int | None) -> None:
 
 def _greeting(n: Plant) -> Text:
     return Text(
-        f"{n.name.en}: {len(n.connections)} connections, {len(n.tags)} tags, {len(n.apps)} apps, {len(n.guards)} guarded set-points",
+        f"{n.name.en}: {_many(n.connections, 'connection')}, {_many(n.tags, 'tag')}, {_many(n.apps, 'app')}, "
+        f"{_many(n.guards, 'guarded set-point')}",
         f"{n.name.in_('zh')}：{len(n.connections)} 个连接，{len(n.tags)} 个测点，{len(n.apps)} 个应用，{len(n.guards)} 个受控设定值",
     )
+
+
+def _many(things: Sized, word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"

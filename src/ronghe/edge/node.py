@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -188,15 +188,28 @@ class Node:
     def _result(self, name: str, result: Result, at: int) -> None:
         for finding in result.findings:
             self.alarms.take(finding, self.clock())
+            if not finding.active:
+                self._spawn(self._withdraw(name, finding.key), f"withdrawal of {name}")
         if result.signals:
             tags = [f"apps/{name}/{signal}" for signal in result.signals]
             batch = Batch.of(self.index, tags, at, list(result.signals.values()))
             self.latest.update(batch, self.clock())
             self.recorder.put(batch)
         if result.advice:
-            task = asyncio.create_task(self._advise(result.advice), name=f"advice of {name}")
-            self._tasks.append(task)
-            task.add_done_callback(self._tasks.remove)
+            self._spawn(self._advise(result.advice), f"advice of {name}")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
+    async def _withdraw(self, name: str, finding: str) -> None:
+        """A person must not approve what no longer has a reason."""
+        try:
+            await self.guard.withdraw(name, finding)
+        except Exception as e:
+            _log_failure(f"withdrawal of {name}", e)
+            self._system("guard", "high", reason_of(e))
 
     async def _advise(self, advice: tuple[Advice, ...]) -> None:
         """To the guard; in the ledger the alarm that an advice answers comes first, unless the disk is too slow for that."""
@@ -351,6 +364,8 @@ class Node:
         if text is None and not self.alarms.is_active(key):
             return
         now = self.clock()
+        if (text is not None) != self.alarms.is_active(key):  # for those who watch the log and no console
+            log.warning("%s: %s", what, text if text is not None else Text("over", "已恢复"))
         try:
             self.alarms.take(
                 Finding(

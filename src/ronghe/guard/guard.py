@@ -138,6 +138,16 @@ class Guard:
             case = self._waiting(case_id, "waiting", "advised")
             return self._docket.record("close", case, "rejected", user, Text(f"rejected: {why}", f"驳回：{why}"))
 
+    async def withdraw(self, app: str, finding: str) -> None:
+        """What an app's advice answered is over: its cases that are shown or wait for a person are closed. Raises LedgerError."""
+        why = Text("withdrawn: the finding that it answers has ended", "撤回：所针对的异常已消除")
+        for found in self.cases():
+            if found.advice.app == app and found.advice.finding == finding and found.state in ("waiting", "advised"):
+                async with self._locks[found.advice.tag]:
+                    case = self.case(found.id)
+                    if case.state in ("waiting", "advised"):
+                        self._docket.record("close", case, "expired", app, why)
+
     @property
     def killed(self) -> str:
         """Who stopped the guard, when and why, as in the file STOP; empty while it may write."""
