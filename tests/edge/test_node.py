@@ -338,6 +338,37 @@ async def test_in_the_ledger_the_alarm_comes_before_the_advice_that_answers_it(m
     assert kinds.index("alarm.raised") < kinds.index("guard.advice")
 
 
+class Recovers(Alarmed):
+    """Finds, asks, and in its next step finds that it is over."""
+
+    def step(self, window: Window) -> Result:
+        result = super().step(window)
+        over = msgspec.structs.replace(result.findings[0], active=False)
+        asked = msgspec.structs.replace(result.advice[0], finding=over.key)
+        self.steps = getattr(self, "steps", 0) + 1
+        return Result(findings=result.findings, advice=(asked,)) if self.steps == 1 else Result(findings=(over,))
+
+
+async def test_advice_that_waits_for_a_person_is_withdrawn_when_its_finding_ends(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = make('[apps.recovers]\nuses = "recovers"\n', recovers=Recovers)
+    asked, order = node.guard.submit, []
+
+    async def submit(advice: Advice) -> Any:
+        await asyncio.sleep(0.3)  # many steps of the app
+        order.append(("submit", advice.finding))
+        return await asked(advice)
+
+    async def withdraw(app: str, finding: str) -> None:
+        order.append(("withdraw", finding))
+
+    monkeypatch.setattr(node.guard, "submit", submit)
+    monkeypatch.setattr(node.guard, "withdraw", withdraw)
+    await node.start()
+    await until(lambda: len(order) > 1, "the withdrawal")
+    await node.stop()
+    assert order[:2] == [("submit", "line/high"), ("withdraw", "line/high")]
+
+
 def stats(**told: Any) -> Stats:
     none: dict[str, Any] = dict.fromkeys(("tags", "segments", "sealed_rows", "head_rows", "bytes", "first", "refused"), 0)
     return Stats(**{**none, "damage": (), "trouble": None, **told})

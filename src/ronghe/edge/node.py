@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class Node:
         self._told = {c.id: c.state for c in self.guard.cases() if not c.open}  # per case, the state that its app was told
         self._clocks = ClockHealth()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # per app
         self._started = 0
         for tag in plant.tags.values():
             self.latest.stale_after[self.index.id(tag.tag)] = round(max(3 * tag.every, 5.0) * 1e9)
@@ -188,41 +190,35 @@ class Node:
     def _result(self, name: str, result: Result, at: int) -> None:
         for finding in result.findings:
             self.alarms.take(finding, self.clock())
-            if not finding.active:
-                self._spawn(self._withdraw(name, finding.key), f"withdrawal of {name}")
         if result.signals:
             tags = [f"apps/{name}/{signal}" for signal in result.signals]
             batch = Batch.of(self.index, tags, at, list(result.signals.values()))
             self.latest.update(batch, self.clock())
             self.recorder.put(batch)
-        if result.advice:
-            self._spawn(self._advise(result.advice), f"advice of {name}")
+        ended = [f.key for f in result.findings if not f.active]
+        if ended or result.advice:
+            task = asyncio.create_task(self._advise(name, ended, result.advice), name=f"advice of {name}")
+            self._tasks.append(task)
+            task.add_done_callback(self._tasks.remove)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.append(task)
-        task.add_done_callback(self._tasks.remove)
+    async def _advise(self, name: str, ended: list[str], advice: tuple[Advice, ...]) -> None:
+        """To the guard, an app's results in their order: nobody may approve what no longer has a reason.
 
-    async def _withdraw(self, name: str, finding: str) -> None:
-        """A person must not approve what no longer has a reason."""
+        In the ledger the alarm that an advice answers comes first, unless the disk is too slow for that.
+        """
+        async with self._turns[name]:
+            if advice and self.journal.behind:
+                await asyncio.to_thread(self.journal.flush, _CAUSE_FIRST)
+            for finding in ended:  # first: a set-point has one open case
+                await self._ask_guard(self.guard.withdraw(name, finding))
+            await asyncio.gather(*(self._ask_guard(self.guard.submit(a)) for a in advice))
+
+    async def _ask_guard(self, request: Awaitable[object]) -> None:
         try:
-            await self.guard.withdraw(name, finding)
-        except Exception as e:
-            _log_failure(f"withdrawal of {name}", e)
-            self._system("guard", "high", reason_of(e))
-
-    async def _advise(self, advice: tuple[Advice, ...]) -> None:
-        """To the guard; in the ledger the alarm that an advice answers comes first, unless the disk is too slow for that."""
-        if self.journal.behind:
-            await asyncio.to_thread(self.journal.flush, _CAUSE_FIRST)
-        await asyncio.gather(*(self._submit(a) for a in advice))
-
-    async def _submit(self, advice: Any) -> None:
-        try:
-            await self.guard.submit(advice)
+            await request
             self._system("guard", "high", None)
         except Exception as e:
-            log.exception("advice %s", advice.id)
+            log.exception("guard")
             why = reason_of(e)
             self._system("guard", "high", Text(f"the guard failed: {why.en}", f"守护出错：{why.in_('zh')}"))
 
