@@ -23,6 +23,7 @@ GROUPS = ("ronghe.drivers", "ronghe.apps", "ronghe.commands")
 PUBLIC = {
     "ronghe": {"open", "__version__"},
     "ronghe.signals": {"SCHEMA", "Batch", "Grid", "Latest", "TagIndex", "Window"},
+    "ronghe.picture": {"Picture", "decode", "encode", "find", "read"},
     "ronghe.connect": {"Driver", "Found", "Health", "Item", "Sink", "Still", "Write", "always"},
     "ronghe.guard": {
         *("Advice", "Case", "Check", "Effect", "Entry", "Evidence", "Expected", "Guard", "Ledger", "Measured", "State", "Step"),

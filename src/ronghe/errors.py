@@ -7,6 +7,7 @@ RongheError
 │   ├── Rejected        the device said no: security policy, certificate, user, rights
 │   ├── BadAddress      no such node, register or column
 │   └── BadFrame        bytes that are not the protocol
+├── PictureError        a picture that cannot be read as it is meant: truncated, huge, animated, in unknown colours, no picture at all
 ├── HistorianError      the store
 │   ├── StoreFull       no space: nothing acknowledged is lost, new samples wait
 │   ├── StoreLocked     another process writes to it
@@ -89,6 +90,9 @@ class BadAddress(ConnectError): ...
 
 
 class BadFrame(ConnectError): ...
+
+
+class PictureError(RongheError): ...
 
 
 class HistorianError(RongheError): ...
