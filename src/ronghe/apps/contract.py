@@ -7,25 +7,34 @@ runs it goes on without it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from ronghe.errors import AppError
 from ronghe.guard.advice import Advice, Evidence
+from ronghe.picture import Picture
 from ronghe.plant.model import Plant
 from ronghe.signals import Window
 from ronghe.text import Text
 
 Priority = Literal["low", "medium", "high", "critical"]
+Right = Literal["read", "operate", "change"]
 
 
 class Wants(msgspec.Struct, frozen=True, kw_only=True):
-    """The app's input: which tags, on which grid. Every completed row is given exactly once, in order."""
+    """The app's input: which tags, on which grid, and which cameras.
+
+    Every completed row is given exactly once, in order, to `step`; every picture of the image tags to `see`, in order, but where the app
+    is slow the oldest are passed over (and counted): what was not seen was not judged.
+    """
 
     tags: tuple[str, ...]
     every: float  # s between rows
     max_age: float = 0.0  # s a value stays usable; 0: three rows
+    pictures: tuple[str, ...] = ()  # image tags; their picture numbers come on the grid only where they are in `tags` too
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,10 +62,23 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """A page that an app brings to the console: its title and the signals and findings it is about."""
+    """A page that an app brings to the console. `view` names how it is drawn; without one it shows the app's findings, advice and signals.
+
+    A view talks to its app by `App.ask` alone, and serves every app that answers the same verbs.
+    """
 
     slug: str
     title: Text
+    view: str = ""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person asks of an app through the console: the verb, its arguments, and a file where one was sent along."""
+
+    verb: str
+    body: dict[str, Any] = {}
+    data: bytes = b""
+    who: str = ""  # the name of the person
 
 
 class App(ABC):
@@ -66,6 +88,8 @@ class App(ABC):
     """As in `uses = "…"` of plant.toml: scenario.verb, e.g. "maintenance.detect"."""
     Options: ClassVar[type[msgspec.Struct]]
     pages: ClassVar[tuple[Page, ...]] = ()
+    verbs: ClassVar[Mapping[str, Right]] = {}
+    """What may be asked of it, and who may: to `read` takes nothing but a sign-in, to `operate` an operator, to `change` an engineer."""
 
     def __init__(self, name: str, plant: Plant, equipment: str, options: Any, state: Path) -> None:
         """`state` is a folder of its own that outlives the process (models, what was learned). Raises AppError for unusable input."""
@@ -78,6 +102,15 @@ class App(ABC):
     @abstractmethod
     def step(self, window: Window) -> Result:
         """New rows in, findings and advice out."""
+
+    def see(self, picture: Picture) -> Result:
+        """One picture in, findings and advice out. `picture.pixels` is None where there was something to see and it could not be seen."""
+        raise NotImplementedError(f"{type(self).__name__} wants pictures and does not look at them")
+
+    def ask(self, question: Question) -> object:
+        """Answers a person: plain data for JSON, or bytes (a JPEG). Called in the app's thread: what takes longer than a second belongs in
+        a thread of the app's own. Raises AppError for what cannot be done."""
+        raise AppError(Text(f"{self.uses} does not know {question.verb!r}", f"{self.uses} 不支持 {question.verb!r}"))
 
     def feedback(self, advice: str, outcome: str) -> None:
         """Told what became of an advice (a `ronghe.guard.advice.State`)."""

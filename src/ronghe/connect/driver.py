@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from ronghe.picture import Picture
 from ronghe.plant.model import ValueType
 from ronghe.signals import Batch, TagIndex
 from ronghe.text import Text
@@ -20,8 +21,15 @@ from ronghe.text import Text
 Sink = Callable[[Batch], None]
 """Takes a batch, returns at once, never raises; called in the driver's event loop."""
 
+Show = Callable[[Picture], None]
+"""Takes a picture, returns at once, never raises; called in the driver's event loop, after the sink has its sample."""
+
 Still = Callable[[], bool]
 """Whether a write may still be sent. Asked in the driver's event loop; returns at once."""
+
+
+def _unseen(picture: Picture) -> None:
+    """A `Show` for drivers that nobody looks at."""
 
 
 def always() -> bool:
@@ -89,10 +97,15 @@ class Driver(ABC):
     by_exception: ClassVar[bool] = False
     """True where the device reports changes only: while the connection is up, a value that was not reported again is still current."""
 
+    gives_pictures: ClassVar[bool] = False
+    """Whether it acquires items of type "image": a sample for each picture, its value the picture's number, and the picture by `show`."""
+
     def __init__(self, options: Any, index: TagIndex) -> None:
         self.options = options
         self.index = index
         self.health = Health()
+        self.show: Show = _unseen
+        """Takes every picture. Whoever runs the driver may set it before `run`."""
 
     @classmethod
     def check_address(cls, address: str, type: ValueType) -> Text | None:

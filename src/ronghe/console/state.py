@@ -48,6 +48,8 @@ class AppView(msgspec.Struct, frozen=True, kw_only=True):
     reason: Text | None
     rows: int
     skipped: int
+    pictures: int
+    unseen: int
     last_us: float
     p99_us: float
     signals: dict[str, float]
@@ -88,6 +90,8 @@ def apps(request: Call) -> list[AppView]:
             reason=s.reason,
             rows=s.rows,
             skipped=s.skipped,
+            pictures=s.pictures,
+            unseen=s.unseen,
             last_us=s.last_us,
             p99_us=s.p99_us,
             signals=s.signals,

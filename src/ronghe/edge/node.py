@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ronghe import plugins
-from ronghe.apps.contract import App, Finding, Priority, Result
+from ronghe.apps.contract import App, Finding, Priority, Question, Result
 from ronghe.connect import Driver, Still, Write, always
 from ronghe.connect.boundary import Boundary
 from ronghe.edge.alarms import Alarm, Alarms
@@ -32,10 +32,11 @@ from ronghe.edge.journal import Journal
 from ronghe.edge.recorder import Recorder
 from ronghe.edge.runner import AppState, Runner, reason_of
 from ronghe.edge.storehealth import StoreHealth
-from ronghe.errors import ConnectError, RongheError
+from ronghe.errors import AppError, ConnectError, RongheError
 from ronghe.guard import Case, Guard, Ledger
 from ronghe.guard.advice import Advice
 from ronghe.historian import Historian
+from ronghe.picture import Picture
 from ronghe.plant import Plant
 from ronghe.signals import Batch, Latest, TagIndex
 from ronghe.signals import quality as q
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 10_000_000_000  # ns after the start in which a connection may still be connecting
 _LOOK_AT_STORE = 10.0  # s
+_ANSWER = 15.0  # s that a person waits for an app's answer
 _CAUSE_FIRST = 1.0  # s that advice waits for the journal of the alarms before it
 STATE = ".ronghe"  # the folder in a plant folder that holds all that the node itself writes
 
@@ -64,8 +66,8 @@ class Node:
         self.historian = Historian(self.folder / "historian", self.index, clock=clock, keep=keep)
         self.recorder = Recorder(self.historian.append)
         self.ledger = Ledger(self.folder / "ledger", clock=clock)
-        self.journal = Journal(lambda event, body: self.ledger.append(f"alarm.{event}", body))
-        self.alarms = Alarms(self.folder / "alarms", record=self.journal.put, clock=clock)
+        self.journal = Journal(self.ledger.append)
+        self.alarms = Alarms(self.folder / "alarms", record=lambda event, body: self.journal.put(f"alarm.{event}", body), clock=clock)
         self.guard = Guard(
             plant, self.latest, self.ledger, self.write, clock=clock, folder=self.folder, history=self._history, held=self.held
         )
@@ -128,6 +130,12 @@ class Node:
         for runner in self.runners.values():
             runner.put(batch)
 
+    def show(self, picture: Picture) -> None:
+        """A picture as a camera gave it: to the apps that look at this camera. Its number and quality came before, as a sample."""
+        for runner in self.runners.values():
+            if picture.tag in runner.pictures:
+                runner.show(picture)
+
     def _start_connection(self, name: str) -> None:
         spec = self.plant.connections[name]
         try:
@@ -135,6 +143,7 @@ class Node:
         except RongheError as e:
             self._system(f"connection/{name}", "high", e.what)
             return
+        driver.show = self.show
         self.drivers[name] = driver
         items = self.boundary.items(name)
         self._items[name] = np.array([i.id for i in items], np.int32)
@@ -221,6 +230,25 @@ class Node:
             log.exception("guard")
             why = reason_of(e)
             self._system("guard", "high", Text(f"the guard failed: {why.en}", f"守护出错：{why.in_('zh')}"))
+
+    async def ask(self, name: str, question: Question) -> object:
+        """Asks an app in its thread; a question that changes something is in the ledger, with who asked it. Raises AppError."""
+        runner = self.runners.get(name)
+        if runner is None:
+            raise AppError(Text("no such app is at work", "没有此应用在运行"), where=f"apps.{name}")
+        right = runner.app.verbs.get(question.verb)
+        if right is None:
+            raise AppError(Text(f"it does not know {question.verb[:80]!r}", f"应用不支持 {question.verb[:80]!r}"), where=f"apps.{name}")
+        try:
+            answer = await asyncio.wait_for(asyncio.wrap_future(runner.ask(question)), _ANSWER)
+        except (TimeoutError, asyncio.CancelledError) as e:
+            if isinstance(e, asyncio.CancelledError) and not runner.stopping:
+                raise
+            why = Text(f"no answer within {_ANSWER:.0f} s: it is busy", f"{_ANSWER:.0f} 秒内未应答：应用正忙")
+            raise AppError(why, where=f"apps.{name}", todo=Text("try again", "请重试")) from e
+        if right != "read":
+            self.journal.put("app.asked", {"app": name, "verb": question.verb, "by": question.who, "body": question.body})
+        return answer
 
     # --- the guard's hands --------------------------------------------------------------------------------------------------------
 

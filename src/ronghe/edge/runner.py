@@ -7,17 +7,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from typing import Literal
 
 import msgspec
 import numpy as np
 
-from ronghe.apps.contract import App, Page, Result
-from ronghe.errors import RongheError
+from ronghe.apps.contract import App, Page, Question, Result
+from ronghe.errors import AppError, RongheError
+from ronghe.picture import Picture
 from ronghe.signals import Batch, Grid, TagIndex, Window
 from ronghe.text import Text
 
 log = logging.getLogger(__name__)
+
+_PICTURES = 8  # that wait for a slow app: what is older is of no use to a line that has moved on
 
 
 def reason_of(e: BaseException) -> Text:
@@ -34,7 +38,7 @@ def reason_of(e: BaseException) -> Text:
 
 
 class AppState(msgspec.Struct, kw_only=True):
-    """How an app is, for people and metrics. Times in µs are processor time of one `step`."""
+    """How an app is, for people and metrics. Times in µs are processor time of one row of `step`, or of one `see`."""
 
     uses: str
     equipment: str
@@ -42,11 +46,33 @@ class AppState(msgspec.Struct, kw_only=True):
     reason: Text | None = None
     rows: int = 0
     skipped: int = 0  # samples passed over because the app was slow
+    pictures: int = 0
+    unseen: int = 0  # pictures passed over because the app was slow
     last_us: float = 0.0
     p99_us: float = 0.0
     signals: dict[str, float] = {}
     pages: tuple[Page, ...] = ()
     tags: tuple[str, ...] = ()
+
+
+class _Asked:
+    """A question on its way, and where its answer goes."""
+
+    def __init__(self, question: Question, answer: Future[object]) -> None:
+        self.question, self.answer = question, answer
+
+    def put(self, app: App) -> None:
+        if not self.answer.set_running_or_notify_cancel():
+            return  # whoever asked has gone
+        try:
+            self.answer.set_result(app.ask(self.question))
+        except BaseException as e:  # the question has failed, not the app
+            if not isinstance(e, RongheError):
+                log.exception("app %s, asked %s", app.name, self.question.verb)
+            self.answer.set_exception(e if isinstance(e, RongheError) else AppError(reason_of(e)))
+
+
+_Job = Batch | int | tuple[str, str] | _Asked | Picture
 
 
 class Runner:
@@ -62,15 +88,18 @@ class Runner:
         wants = app.wants()
         every = round(wants.every * 1e9)
         self.grid = Grid(index, wants.tags, every, max_age=round(wants.max_age * 1e9) or None, held=held)
-        self.state = AppState(uses=app.uses, equipment=app.equipment, pages=app.pages, tags=wants.tags)
+        self.pictures = frozenset(wants.pictures)
+        tags = tuple(dict.fromkeys([*wants.tags, *wants.pictures]))
+        self.state = AppState(uses=app.uses, equipment=app.equipment, pages=app.pages, tags=tags)
         self._took, self._most = took, most
         self._queue: deque[Batch | int] = deque()  # an int is a clock reading: rows up to it are due
-        self._outcomes: deque[tuple[str, str]] = deque()  # for `feedback`; never skipped
+        self._told: deque[tuple[str, str] | _Asked] = deque()  # outcomes for `feedback` and questions for `ask`; never skipped
+        self._shown: deque[Picture] = deque()
         self._samples = 0
         self._busy_since = 0.0
         self._ready = threading.Condition()
         self._stopping = False
-        self._times = np.zeros(512)
+        self._times, self._timed = np.zeros(512), 0
         self._thread = threading.Thread(target=self._work, name=f"app {app.name}", daemon=True)
 
     def start(self) -> None:
@@ -89,6 +118,26 @@ class Runner:
                     self.state.skipped += len(old)
             self._ready.notify()
 
+    def show(self, picture: Picture) -> None:
+        """Takes a picture that the app wants; a few wait for it, and of more the oldest are passed over."""
+        with self._ready:
+            self._shown.append(picture)
+            if len(self._shown) > _PICTURES:
+                self._shown.popleft()
+                self.state.unseen += 1
+            self._ready.notify()
+
+    def ask(self, question: Question) -> Future[object]:
+        """Asks the app in its thread, between two windows or pictures. The answer may be an error of the app's own."""
+        answer: Future[object] = Future()
+        with self._ready:
+            if self._stopping:
+                answer.set_exception(AppError(Text("the app has been stopped", "应用已停止")))
+            else:
+                self._told.append(_Asked(question, answer))
+                self._ready.notify()
+        return answer
+
     def flush(self, now: int) -> None:
         """The clock says `now` (ns): rows that wait for a silent tag are due. Also sees whether the app is stuck."""
         busy = self._busy_since
@@ -105,14 +154,22 @@ class Runner:
     def tell(self, advice: str, outcome: str) -> None:
         """What became of an advice, for the app's `feedback`: called in its thread, before the next window."""
         with self._ready:
-            self._outcomes.append((advice, outcome))
+            self._told.append((advice, outcome))
             self._ready.notify()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
 
     def close(self, timeout: float = 5.0) -> None:
         """Stops after the present step."""
         with self._ready:
             self._stopping = True
             self._ready.notify()
+            for asked in self._told:
+                if isinstance(asked, _Asked):
+                    asked.answer.cancel()
         if self._thread.is_alive():
             self._thread.join(timeout)
         self.state.state = "stopped"
@@ -122,15 +179,17 @@ class Runner:
             except (Exception, SystemExit):  # the node has more to close after it: what waits to be recorded would be lost
                 log.exception("app %s did not close", self.app.name)
 
-    def _next(self) -> Batch | int | tuple[str, str] | None:
+    def _next(self) -> _Job | None:
         """Waits for something to do; None at the end."""
         with self._ready:
-            while not (self._outcomes or self._queue or self._stopping):
+            while not (self._told or self._queue or self._shown or self._stopping):
                 self._ready.wait()
             if self._stopping:
                 return None
-            if self._outcomes:
-                return self._outcomes.popleft()
+            if self._told:
+                return self._told.popleft()
+            if self._shown:
+                return self._shown.popleft()
             job = self._queue.popleft()
             if isinstance(job, Batch):
                 self._samples -= len(job)
@@ -150,9 +209,15 @@ class Runner:
             finally:
                 self._busy_since = 0.0
 
-    def _do(self, job: Batch | int | tuple[str, str]) -> None:
+    def _do(self, job: _Job) -> None:
         if isinstance(job, tuple):
             self.app.feedback(*job)
+            return
+        if isinstance(job, _Asked):
+            job.put(self.app)
+            return
+        if isinstance(job, Picture):
+            self._see(job)
             return
         window = self.grid.push(job) if isinstance(job, Batch) else self.grid.flush(job)
         if window is not None:
@@ -163,12 +228,26 @@ class Runner:
         result = self.app.step(window)
         spent = (time.thread_time() - began) * 1e6
         self._took(result, int(window.time[-1]))  # the decision first, the statistics after
+        self.state.rows += len(window)
+        self._note(result, spent / len(window), timed=not self.pictures)
+
+    def _see(self, picture: Picture) -> None:
+        began = time.thread_time()
+        result = self.app.see(picture)
+        spent = (time.thread_time() - began) * 1e6
+        self._took(result, picture.time)
+        self.state.pictures += 1
+        self._note(result, spent, timed=True)
+
+    def _note(self, result: Result, spent: float, *, timed: bool) -> None:
+        """Statistics; of an app that looks at pictures the rows are not timed: the two would make one figure that means nothing."""
         state = self.state
-        self._times[state.rows % len(self._times)] = spent / len(window)
-        state.rows += len(window)
-        state.last_us = spent / len(window)
-        if state.rows % 16 == 0:
-            state.p99_us = float(np.percentile(self._times[: state.rows], 99))
         state.state, state.reason = "up", None
         if result.signals:
-            state.signals = dict(result.signals)
+            state.signals = {**state.signals, **result.signals}
+        if timed:
+            self._times[self._timed % len(self._times)] = spent
+            self._timed += 1
+            state.last_us = spent
+            if self._timed % 16 == 0:
+                state.p99_us = float(np.percentile(self._times[: self._timed], 99))

@@ -79,8 +79,9 @@ def check_dictionary(rows: list[tuple[int, Property]], problems: Problems) -> di
                 f"irdi {p.irdi[:80]!r} 不像 0173-1#02-AAR550#003",
             )
         _check_unit(DICTIONARY, line, p.unit, problems)
-        if p.type == "text" and (p.unit or p.low is not None or p.high is not None):
-            problems.error(DICTIONARY, line, "a text has neither unit nor low nor high", "文本类型没有单位和上下限")
+        article = {"text": "a text", "image": "an image"}.get(p.type, "")
+        if article and (p.unit or p.low is not None or p.high is not None):
+            problems.error(DICTIONARY, line, f"{article} has neither unit nor low nor high", f"{p.type} 类型没有单位和上下限")
         elif p.low is not None and p.high is not None and not p.low < p.high:
             problems.error(DICTIONARY, line, f"low {p.low:g} is not below high {p.high:g}", f"low {p.low:g} 不小于 high {p.high:g}")
     return found
@@ -134,7 +135,7 @@ def check_tags(
 
 
 def _check_scaling(line: int, t: Tag, prop: Property, problems: Problems) -> None:
-    if prop.type in ("bool", "text") and (t.unit or t.scale != 1.0 or t.offset != 0.0):
+    if prop.type in ("bool", "text", "image") and (t.unit or t.scale != 1.0 or t.offset != 0.0):
         problems.error(TAGS, line, f"a {prop.type} has neither unit nor scale nor offset", f"{prop.type} 类型没有单位、比例和偏移")
     elif t.unit and not is_unit(t.unit):
         _check_unit(TAGS, line, t.unit, problems)
@@ -168,6 +169,11 @@ def _check_source(
         return
     driver = drivers.get(t.connection)
     if driver is None or prop is None:
+        return
+    if prop.type == "image" and not driver.gives_pictures:
+        problems.error(
+            TAGS, line, f"{t.property} is an image, {driver.name} gives numbers", f"{t.property} 为图像，{driver.name} 只提供数值"
+        )
         return
     try:
         wrong = driver.check_address(t.address, prop.type)

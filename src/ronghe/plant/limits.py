@@ -38,7 +38,7 @@ class GuardCheck:
             tag = self.tags[g.tag]
             self._writable(tag)
             prop = self.dictionary.get(tag.property)
-            if prop is not None and prop.type != "text" and is_unit(prop.unit):  # else told with the dictionary
+            if prop is not None and prop.type not in ("text", "image") and is_unit(prop.unit):  # else told with the dictionary
                 self._envelope(prop)
                 if g.rate:
                     self._reads(lambda text: units.factor(parse_rate(text)[1], prop.unit), g.rate, "rate")
@@ -68,8 +68,8 @@ class GuardCheck:
             )
         elif not tag.connection:
             self._say(f"{tag.tag} has no connection, so it cannot be written", f"{tag.tag} 没有连接，无法写入")
-        if prop is not None and prop.type == "text":
-            self._say(f"{tag.tag} is a text: the guard writes numbers only", f"{tag.tag} 为文本：守护只写数值")
+        if prop is not None and prop.type in ("text", "image"):
+            self._say(f"{tag.tag} is of type {prop.type}: the guard writes numbers only", f"{tag.tag} 为 {prop.type} 类型：守护只写数值")
 
     def _envelope(self, prop: Property) -> None:
         def read(text: str) -> tuple[float, float]:

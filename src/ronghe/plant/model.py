@@ -9,7 +9,7 @@ from msgspec import Meta, field
 
 from ronghe.text import Text
 
-ValueType = Literal["float", "int", "bool", "text"]
+ValueType = Literal["float", "int", "bool", "text", "image"]
 Mode = Literal["advise", "approve", "auto"]
 
 
@@ -21,7 +21,9 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
     name_en: Annotated[str, Meta(description="what people call it, in English; empty: its short name")] = ""
     name_zh: Annotated[str, Meta(description="and in Chinese")] = ""
     unit: Annotated[str, Meta(description="UCUM code, e.g. Cel, bar, kW, 1/min, %; empty: a number without unit")] = ""
-    type: Annotated[ValueType, Meta(description="a bool is 0 or 1; a text has neither unit nor range")] = "float"
+    type: Annotated[
+        ValueType, Meta(description="a bool is 0 or 1; a text has neither unit nor range; an image's value is the number of its picture")
+    ] = "float"
     low: Annotated[float | None, Meta(description="smallest value that can be real; below it a sample is Uncertain")] = None
     high: Annotated[float | None, Meta(description="largest value that can be real; above it a sample is Uncertain")] = None
 
