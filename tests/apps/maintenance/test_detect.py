@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from ronghe.apps.maintenance.advising import Adviser
+from ronghe.apps.advising import Adviser, Expect
 from ronghe.apps.maintenance.cause import Cause, Measured
 from ronghe.apps.maintenance.detect import Detect
 from ronghe.apps.maintenance.normal import learn
 from ronghe.apps.maintenance.packing import KIND, match, pack, unpack
+from ronghe.apps.maintenance.rules import applies_to
 from ronghe.apps.maintenance.scorer import Scorer
-from ronghe.apps.maintenance.settings import Expect, Options, Rule, Running
+from ronghe.apps.maintenance.settings import Options, Rule, Running
 from ronghe.errors import AppError, ModelError
 from ronghe.models import load, save
 from ronghe.plant import GuardSpec, Plant
@@ -234,7 +235,7 @@ def test_when_a_last_resort_is_due(plant: Plant) -> None:
     cause = Cause(0, Measured(tag, "cooler_efficiency", Text("cooler efficiency"), "%"), "low", 30.0, 45.0)
 
     def advise(now: int) -> int:
-        return len(adviser.advise(cause, LOW, (), Text("so"), now, {"line1/rig/fan": 50.0}, ""))
+        return len(adviser.advise(applies_to(cause, "line1/rig"), LOW, (), Text("so"), now, {"line1/rig/fan": 50.0}, ""))
 
     assert adviser.due(LOW, 0)
     assert advise(0) == 0

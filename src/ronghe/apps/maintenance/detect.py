@@ -1,6 +1,6 @@
 """State detection (ISO 13374): learns normal operation, says when the equipment leaves it, names the cause, advises.
 
-Rows → moving windows → score (`normal`, `scorer`) → excursion (`excursion`) → cause (`cause`) → finding, and by a rule advice (`advising`).
+Rows → moving windows → score (`normal`, `scorer`) → excursion (`excursion`) → cause (`cause`) → finding, and by a rule advice (`rules`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ronghe.apps.advising import Adviser, resolve
 from ronghe.apps.contract import App, Finding, Page, Priority, Result, Wants
-from ronghe.apps.maintenance import wording
-from ronghe.apps.maintenance.advising import Adviser, resolve
+from ronghe.apps.maintenance import rules, wording
 from ronghe.apps.maintenance.cause import Cause, Departures, Measured, explain
 from ronghe.apps.maintenance.excursion import Excursion
 from ronghe.apps.maintenance.normal import Normal, learn
@@ -27,7 +27,7 @@ from ronghe.apps.maintenance.rowfile import RowFile
 from ronghe.apps.maintenance.scorer import Scorer
 from ronghe.apps.maintenance.sensors import Fault, SensorWatch
 from ronghe.apps.maintenance.settings import Options
-from ronghe.apps.maintenance.standing import Standing
+from ronghe.apps.standing import Standing
 from ronghe.errors import AppError, ModelError
 from ronghe.guard.advice import Advice
 from ronghe.models import load, save
@@ -60,6 +60,7 @@ class Detect(App):
             raise AppError(Text("every must be longer than nothing", "every 必须大于零"), where=f"apps.{name}.every")
         self.columns = _columns(plant, equipment, o, name)
         self._adviser = Adviser(name, plant, equipment, o.advise)
+        rules.check(o.advise, plant, equipment, f"apps.{name}.advise")
         self._running = resolve(plant, equipment, o.running.tag, f"apps.{name}.running") if o.running else ""
         judged = [c.tag for c in self.columns]
         self._k = len(judged)
@@ -240,7 +241,8 @@ class Detect(App):
         self._cause = cause
         text = wording.departed(cause, followers, wording.place(self.plant, self.equipment, cause.of.tag))
         set_points = {tag: float(values[j]) for tag, j in self._set_points}
-        exhausted = self._adviser.exhausted(cause, set_points)
+        applies = rules.applies_to(cause, self.equipment)
+        exhausted = self._adviser.exhausted(applies, set_points)
         if news or (score > 1.0 and not self._exhausted.issuperset(exhausted)):
             self._told = score
             self._exhausted.update(exhausted)
@@ -253,14 +255,14 @@ class Detect(App):
                     active=True,
                     priority=self.options.priority,
                     text=text,
-                    action=self._adviser.action(cause, set_points) or wording.look_into(cause),
+                    action=self._adviser.action(applies, set_points) or wording.look_into(cause),
                     score=score,
                     evidence=evidence,
                     model=self.model,
                 )
             )
         if score > 1.0:
-            advice.extend(self._adviser.advise(cause, cause.key, evidence, text, at, set_points, self.model))
+            advice.extend(self._adviser.advise(applies, cause.key, evidence, text, at, set_points, self.model))
 
     def _end(self, at: int, cause: Cause) -> Finding:
         self._adviser.ended(cause.key)

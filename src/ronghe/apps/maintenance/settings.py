@@ -7,33 +7,17 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from ronghe.apps import advising
 from ronghe.apps.contract import Priority
 from ronghe.apps.maintenance.normal import FALSE_ALARM
 
 
-class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The effect that an advice promises: `tag` changes by low..high of its unit within the rule's `within`."""
-
-    tag: str
-    low: float
-    high: float
-
-
-class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Rule(advising.Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to advise when a cause is named: `{ when = "cooler_efficiency low", set = "rig/fan_setpoint", step = 15 }`."""
 
     when: Annotated[
         str, Meta(description="the named cause: a property, a tag or a part of the equipment; alone or with low, high or unsteady")
     ]
-    set: Annotated[str, Meta(description="set-point tag to change; below the equipment or from the plant's root")]
-    step: Annotated[float | None, Meta(description="change it by this much, in its unit")] = None
-    to: Annotated[float | None, Meta(description="or set it to this value")] = None
-    within: Annotated[str, Meta(description="the effect shows within this time; no second step before")] = "5min"
-    expect: Annotated[Expect | None, Meta(description="the effect that is promised and then checked")] = None
-    after: Annotated[str, Meta(description="only when the finding has stood this long: a last resort comes after the first")] = "0s"
-    valid_while: Annotated[str, Meta(description="condition over tags under which the advice holds, as in an interlock")] = ""
-    expires: Annotated[str, Meta(description="the advice is void after this time")] = "15min"
-    again: Annotated[str, Meta(description="after a refusal, a failure or a roll-back, the next try waits this long")] = "1h"
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

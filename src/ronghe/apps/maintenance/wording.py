@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
 
+from ronghe.apps.advising.wording import capital, number, quantity, spaced
 from ronghe.apps.maintenance.cause import Cause
 from ronghe.plant import Plant
-from ronghe.plant.units import label
 from ronghe.text import Text
 
 _DIFFERENCES = ("Cel", "[degF]", "K")  # scales whose zero is arbitrary or far away: a part of them means nothing
-
-
-def number(value: float) -> str:
-    """Three significant digits, no exponent where it can be helped."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{digits}f}" if digits <= 6 else f"{value:.3g}"
-
-
-def quantity(value: float, unit: str) -> str:
-    """ "45.2 °C"; the number alone where there is no unit."""
-    return f"{number(value)} {label(unit)}" if unit else number(value)
 
 
 def distance(cause: Cause) -> str:
@@ -84,22 +69,6 @@ def look_into(cause: Cause) -> Text:
     )
 
 
-def change(name: Text, before: float, after: float, unit: str) -> Text:
-    """A proposed set-point."""
-    return Text(
-        f"Set {name.en} from {quantity(before, unit)} to {quantity(after, unit)}",
-        spaced(f"将{name.in_('zh')}由 {quantity(before, unit)} 调至 {quantity(after, unit)}"),
-    )
-
-
-def at_end(name: Text, value: float, unit: str, *, high: bool) -> Text:
-    """A set-point that can go no further."""
-    return Text(
-        f"{capital(name.en)} is at the {'upper' if high else 'lower'} end of its envelope ({quantity(value, unit)})",
-        spaced(f"{name.in_('zh')}已达允许范围{'上限' if high else '下限'}（{quantity(value, unit)}）"),
-    )
-
-
 def no_value(name: Text, tag: str, seconds: float, why: Text) -> Text:
     """A dead sensor."""
     return Text(
@@ -125,18 +94,8 @@ def not_judged(place: Text, missing: int, of: int) -> Text:
     )
 
 
-def spaced(zh: str) -> str:
-    """Chinese with a space wherever it meets Latin letters or digits, as it is set in industry."""
-    return re.sub(r"(?<=[0-9A-Za-z%])(?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff])(?=[0-9A-Za-z])", " ", zh)
-
-
 def _whose(name: Text, place: Text) -> tuple[str, str]:
     """ "Pressure of Line 1 / Pump 1", in both languages."""
     if not place.en:
         return capital(name.en), name.in_("zh")
     return f"{capital(name.en)} of {place.en}", f"{place.in_('zh')}的{name.in_('zh')}"
-
-
-def capital(text: str) -> str:
-    """First letter large, the rest as it is."""
-    return text[:1].upper() + text[1:]

@@ -1,16 +1,15 @@
-"""From a named cause to an advised set-point, one step at a time, never faster than its effect can be seen."""
+"""From a named condition to an advised set-point, one step at a time, never faster than its effect can be seen."""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ronghe.apps.maintenance import wording
-from ronghe.apps.maintenance.cause import Cause
-from ronghe.apps.maintenance.headroom import Headroom
-from ronghe.apps.maintenance.settings import Rule
+from ronghe.apps.advising import wording
+from ronghe.apps.advising.headroom import Headroom
+from ronghe.apps.advising.rule import Rule
 from ronghe.errors import AppError
 from ronghe.guard.advice import Advice, Evidence, Expected
 from ronghe.guard.limits import compile_guard
@@ -21,6 +20,9 @@ from ronghe.text import Text
 _WRITTEN = ("writing", "watching", "done", "failed", "rolled_back")  # it was written, or may have been
 _OVER = ("done", "failed", "rolled_back", "refused", "rejected", "expired")
 _REFUSED = ("refused", "failed", "rolled_back", "expired")
+
+Applies = Callable[[Rule], bool]
+"""Whether a rule is for the condition that is."""
 
 
 def resolve(plant: Plant, equipment: str, tag: str, what: str) -> str:
@@ -43,10 +45,14 @@ class _Standing:
 
 
 class Adviser:
-    """Applies the rules. Knows what became of its advice by `feedback`, which may be called from another thread."""
+    """Applies the rules. Knows what became of its advice by `feedback`, which may be called from another thread.
 
-    def __init__(self, app: str, plant: Plant, equipment: str, rules: tuple[Rule, ...]) -> None:
-        self._app, self._plant, self._equipment, self._rules = app, plant, equipment, rules
+    Raises AppError for a rule whose tags are not there, or cannot be written, or that says neither step nor to; what its `when` names is
+    for the app to check.
+    """
+
+    def __init__(self, app: str, plant: Plant, equipment: str, rules: Sequence[Rule]) -> None:
+        self._app, self._plant, self._rules = app, plant, rules
         where = f"apps.{app}.advise"
         self.set_points = [resolve(plant, equipment, r.set, where) for r in rules]
         self._effects = [resolve(plant, equipment, r.expect.tag, where) if r.expect else "" for r in rules]
@@ -67,17 +73,6 @@ class Adviser:
                 Text(f"{tag} cannot be written", f"{tag} 不可写"),
                 where=where,
                 todo=Text("mark it writable in tags.csv and give it a guard", "请在 tags.csv 中标为可写，并配置守护"),
-            )
-        known = {name for t in self._plant.tags.values() for name in self._names(t.tag, t.property)}
-        name = rule.when.split()[0] if rule.when.split() else ""
-        if name not in known or rule.when.split()[1:] not in ([], ["low"], ["high"], ["unsteady"]):
-            near = difflib.get_close_matches(name, known, 1)
-            raise AppError(
-                Text(f"when = {rule.when!r} names no property", f"when = {rule.when!r} 未指明任何属性"),
-                where=where,
-                todo=Text(f"did you mean {near[0]!r}?", f"是否想写 {near[0]!r}？")
-                if near
-                else Text("e.g. cooler_efficiency low", "例如 cooler_efficiency low"),
             )
         for duration in (rule.within, rule.after, rule.expires, rule.again):
             parse_duration(duration)
@@ -111,7 +106,7 @@ class Adviser:
 
     def advise(
         self,
-        cause: Cause,
+        applies: Applies,
         finding: str,
         evidence: tuple[Evidence, ...],
         reason: Text,
@@ -123,7 +118,7 @@ class Adviser:
         out = []
         for i, rule in enumerate(self._rules):
             given = self._given.get((finding, i))
-            if not self._matches(rule, cause):
+            if not applies(rule):
                 self._given[finding, i] = _Standing("", 0, closed=True)
             elif given is None and parse_duration(rule.after) > 0:
                 self._given[finding, i] = _Standing("", now + parse_duration(rule.after))
@@ -136,50 +131,37 @@ class Adviser:
                 if value is None or free > now:
                     self._given[finding, i] = _Standing(given.id if given else "", free)
                     continue
-                advice = self._write(i, cause, finding, evidence, reason, now, present, value, model)
+                advice = self._write(i, finding, evidence, reason, now, present, value, model)
                 self._given[finding, i] = _Standing(advice.id, now + max(parse_duration(rule.within), 1))
                 patience = parse_duration(rule.expires) + 2 * parse_duration(rule.within)
                 self._changes[advice.id] = self.set_points[i], abs(value - present), patience
                 out.append(advice)
         return tuple(out)
 
-    def action(self, cause: Cause, set_points: Mapping[str, float]) -> Text | None:
+    def action(self, applies: Applies, set_points: Mapping[str, float]) -> Text | None:
         """What a person is to know and do: the set-points that are at their end, and the first step that is left; None for neither."""
-        said = [self._at_end(i, set_points) for i in self.exhausted(cause, set_points)]
+        said = [self._at_end(i, set_points) for i in self.exhausted(applies, set_points)]
         for i, rule in enumerate(self._rules):
             before = set_points.get(self.set_points[i], math.nan)
             value = self._value(i, before)
-            if self._matches(rule, cause) and value is not None:
+            if applies(rule) and value is not None:
                 prop = self._plant.property_of(self.set_points[i])
                 said.append(wording.change(prop.name(), before, value, prop.unit))
                 break
         return Text("; ".join(t.en for t in said), "；".join(t.in_("zh") for t in said)) if said else None
 
-    def exhausted(self, cause: Cause, set_points: Mapping[str, float]) -> tuple[int, ...]:
+    def exhausted(self, applies: Applies, set_points: Mapping[str, float]) -> tuple[int, ...]:
         """The rules that apply but whose set-point stands at the end of its envelope."""
         present = [set_points.get(tag, math.nan) for tag in self.set_points]
         return tuple(
             i
             for i, rule in enumerate(self._rules)
-            if self._matches(rule, cause) and self._room[self.set_points[i]].at_end(present[i], _wanted(rule, present[i]))
+            if applies(rule) and self._room[self.set_points[i]].at_end(present[i], _wanted(rule, present[i]))
         )
 
     def _at_end(self, i: int, set_points: Mapping[str, float]) -> Text:
         prop, present = self._plant.property_of(self.set_points[i]), set_points[self.set_points[i]]
         return wording.at_end(prop.name(), present, prop.unit, high=_wanted(self._rules[i], present) > present)
-
-    def _matches(self, rule: Rule, cause: Cause) -> bool:
-        name, *way = rule.when.split()
-        return name in self._names(cause.of.tag, cause.of.prop) and way in ([], [cause.way])
-
-    def _names(self, tag: str, prop: str) -> set[str]:
-        """All that a rule may call a cause: its property, its tag or the tag's last part, or the part of the equipment it is of."""
-        names = {prop, tag, tag.rpartition("/")[2]}
-        path = tag.rpartition("/")[0]
-        while path and path != self._equipment:
-            names |= {path, path.removeprefix(f"{self._equipment}/")}
-            path = path.rpartition("/")[0]
-        return names
 
     def _may(self, finding: str, i: int, rule: Rule, now: int) -> bool:
         given = self._given.get((finding, i))
@@ -204,7 +186,6 @@ class Adviser:
     def _write(
         self,
         i: int,
-        cause: Cause,
         finding: str,
         evidence: tuple[Evidence, ...],
         reason: Text,

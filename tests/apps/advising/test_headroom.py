@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ronghe.apps.maintenance.headroom import Headroom
+from ronghe.apps.advising.headroom import Headroom
 from ronghe.guard.checks import Move, Question, _hold, _rate
 from ronghe.guard.condition import Seen
 from ronghe.guard.limits import Limits, compile_guard
