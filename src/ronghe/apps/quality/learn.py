@@ -1,0 +1,153 @@
+"""Teaching an inspector from good pictures alone: no training loop, no defect seen.
+
+1. Descriptors of every picture (and, where parts lie at any angle, of turned copies).
+2. Folds over items: a bank of the rest scores the items of a fold, which gives held-out scores of every item.
+3. The limit from those scores (`promise`), and the final bank from all pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ronghe.apps.quality import limits as validity
+from ronghe.apps.quality.bank import Bank, gather, tail
+from ronghe.apps.quality.descriptors import DESCRIPTORS, Pixels, Sight, network, working
+from ronghe.apps.quality.inspector import Inspector, Thresholds, build, score, whole
+from ronghe.apps.quality.promise import Promise, conformal
+from ronghe.errors import AppError
+from ronghe.models import graph
+from ronghe.models.runtime import Session
+from ronghe.text import Text
+
+FALSE_REJECT: Final = 0.01
+REVIEW: Final = 0.05
+FEWEST: Final = 5
+_FOLDS: Final = 5
+_BANK: Final = 1000
+_SCALE: Final = 0.625  # 160 working pixels for 256: what a millisecond budget allows, and drawn defects are found as well as at 256
+_LEAST: Final = 128  # working pixels along the side of a square of the same area
+_MOST: Final = 320
+
+Floats = NDArray[np.float32]
+Said = Callable[[str], None]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be chosen. `review`: chance that a good item is not passed at once (goes to a person or is rejected)."""
+
+    false_reject: float = FALSE_REJECT
+    review: float = REVIEW
+    seed: int = 0
+    bank: int = _BANK
+    scale: float = 0.0  # 0: chosen from the size of the pictures
+    grid: int = 8
+
+
+def learn(
+    images: Sequence[Pixels],
+    *,
+    items: Sequence[str] | None = None,
+    false_reject: float = FALSE_REJECT,
+    review: float = REVIEW,
+    seed: int = 0,
+    options: Options | None = None,
+) -> Inspector:
+    """Learns from good pictures, uint8[h, w] gray or [h, w, 3] RGB of one or several sizes.
+
+    `items` names the item that each picture shows, where an item has several: folds and the promise go by item, an item's score is its
+    highest. Raises AppError for too few items.
+    """
+    chosen = options or Options(false_reject=false_reject, review=review, seed=seed)
+    named = list(items) if items is not None else [str(i) for i in range(len(images))]
+    if len(set(named)) < FEWEST:
+        raise AppError(
+            Text(f"{len(set(named))} good items are too few to learn from", f"良品数量 {len(set(named))} 太少，无法学习"),
+            todo=Text(f"give at least {FEWEST}, better 20 to 300", f"至少 {FEWEST} 件，最好 20 至 300 件"),
+        )
+    rng = np.random.default_rng(chosen.seed)
+    sight = Sight(scale=chosen.scale or scale_for(images), grid=chosen.grid)
+    small = [working(p, sight.scale) for p in images]
+    seen = Session(network(sight))
+    described = [seen.run(s)[0] for s in small]
+    held_out = _held_out(described, named, chosen.bank, rng)
+    promise, passing = conformal(held_out, chosen.false_reject), conformal(held_out, chosen.review)
+    bank = gather(_rows(described), chosen.bank, rng)
+    return build(
+        sight=sight,
+        bank=bank,
+        thresholds=Thresholds(reject=promise.limit, pass_below=min(passing.limit, promise.limit)),
+        promise=promise,
+        limits=validity.of([validity.measure(p, s) for p, s in zip(images, small, strict=True)]),
+        onnx=whole(sight, bank),
+        training={
+            "images": len(images),
+            "items": len(set(named)),
+            "sha256": digest(images),
+            "review": passing.rate,
+            "seed": chosen.seed,
+            "held_out": held_out.tolist(),
+        },
+        metrics=_metrics(held_out, promise),
+    )
+
+
+def scale_for(images: Sequence[Pixels]) -> float:
+    """Working pixels for a pixel of the picture."""
+    side = float(np.median([np.sqrt(p.shape[0] * p.shape[1]) for p in images]))
+    return float(np.clip(_SCALE * side, _LEAST, _MOST)) / side
+
+
+def digest(images: Sequence[Pixels]) -> str:
+    """SHA-256 of the pixels and shapes, in order."""
+    whole = hashlib.sha256()
+    for p in images:
+        whole.update(repr(p.shape).encode())
+        whole.update(np.ascontiguousarray(p).tobytes())
+    return whole.hexdigest()
+
+
+def folds(items: Sequence[str], n: int, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
+    """Which pictures each fold holds out, bool[pictures]; all pictures of an item in one."""
+    names = sorted(set(items))
+    part = dict(zip([names[i] for i in rng.permutation(len(names))], np.arange(len(names)) % n, strict=True))
+    of = np.array([part[i] for i in items])
+    return [of == k for k in range(min(n, len(names)))]
+
+
+def highest(scores: NDArray[np.float64], items: Sequence[str]) -> NDArray[np.float64]:
+    """The highest score of each item."""
+    best: dict[str, float] = {}
+    for item, s in zip(items, scores, strict=True):
+        best[item] = max(best.get(item, -np.inf), float(s))
+    return np.array(list(best.values()))
+
+
+def _held_out(described: list[Floats], items: Sequence[str], size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    scores = np.empty(len(described))
+    for out in folds(items, _FOLDS, rng):
+        alone = scorer(gather(_rows([d for d, o in zip(described, out, strict=True) if not o]), size, rng))
+        for i in np.flatnonzero(out):
+            scores[i] = score(alone.run(described[i])[0])
+    return highest(scores, items)
+
+
+def scorer(bank: Bank) -> Session:
+    """A session from descriptors to distances: the last part of an inspector's graph."""
+    nodes, constants, output = tail(bank, DESCRIPTORS)
+    given = graph.value(DESCRIPTORS, "float32", [1, len(bank.mean), "h", "w"])
+    return Session(graph.model(nodes, constants, [given], [output]))
+
+
+def _rows(described: Sequence[Floats]) -> Floats:
+    return np.concatenate([d[0].reshape(d.shape[1], -1).T for d in described])
+
+
+def _metrics(held_out: NDArray[np.float64], promise: Promise) -> dict[str, float]:
+    median = float(np.median(held_out))
+    return {"median_good": median / promise.limit, "promised_false_reject": promise.rate, "false_reject_bound": promise.bound}
