@@ -35,6 +35,8 @@ TABLE = {
     ("GET", "/api/trend"): Role.VIEWER,
     ("GET", "/api/connections"): Role.VIEWER,
     ("GET", "/api/apps"): Role.VIEWER,
+    ("GET", "/api/apps/{name}/ask/{verb}"): Role.VIEWER,
+    ("POST", "/api/apps/{name}/ask/{verb}"): Role.OPERATOR,
     ("GET", "/api/alarms"): Role.VIEWER,
     ("POST", "/api/alarms/acknowledge"): Role.OPERATOR,
     ("POST", "/api/alarms/shelve"): Role.OPERATOR,
@@ -79,7 +81,7 @@ def test_every_address_is_in_the_table(station: Station) -> None:
 def test_access(station: Station, clients: dict[Role, httpx.Client], method: str, path: str) -> None:
     """Allowed requests are made so that they do nothing: with an empty body, or about what does not exist."""
     needed = TABLE[(method, path)]
-    url = path.replace("{name}", "nothing").replace("{case}", "nothing").replace("{path}", "nothing")
+    url = path.replace("{name}", "nothing").replace("{case}", "nothing").replace("{path}", "nothing").replace("{verb}", "nothing")
     for role, client in clients.items():
         if path == "/api/session":
             client = station.client(role)

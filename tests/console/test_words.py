@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 WEB = Path(__file__).parents[2] / "web" / "src"
-WORDS: dict[str, dict[str, str]] = json.loads((WEB / "words.json").read_text(encoding="utf-8"))
+FILES = {p: json.loads(p.read_text(encoding="utf-8")) for p in sorted(WEB.rglob("words.json"))}  # the shell's, and those of views
+WORDS: dict[str, dict[str, str]] = {key: text for file in FILES.values() for key, text in file.items()}
 SOURCES = "\n".join(p.read_text(encoding="utf-8") for p in sorted(WEB.rglob("*")) if p.suffix in (".ts", ".svelte"))
 PREFIXES = set(re.findall(r'word\(\s*"(\w+)"', SOURCES)) | {"letter"}
 
@@ -24,6 +25,10 @@ def test_both_languages(key: str) -> None:
     if not key.startswith("letter_"):
         assert re.search(r"[\u4e00-\u9fff]", chinese), "not Chinese"
     assert not re.search(r"[\u4e00-\u9fff]", english)
+
+
+def test_no_word_has_two_meanings() -> None:
+    assert len(WORDS) == sum(len(file) for file in FILES.values())
 
 
 def test_every_word_is_used() -> None:

@@ -22,29 +22,40 @@ export function whenSignedOut(call: () => void) {
   onSignedOut = call;
 }
 
-async function request<Answer>(method: string, path: string, body?: unknown, timeout = 20_000): Promise<Answer> {
+/** Asks the node; a Blob is sent as it is, anything else as JSON. Throws Failure. */
+async function ask(method: string, path: string, body: unknown, timeout: number): Promise<Response> {
+  const kind = body instanceof Blob ? body.type || "application/octet-stream" : "application/json";
   let answer: Response;
   try {
     answer = await fetch(`api/${path}`, {
       method,
-      headers: { "X-Ronghe": "1", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: { "X-Ronghe": "1", ...(body === undefined ? {} : { "Content-Type": kind }) },
+      body: body === undefined || body instanceof Blob ? body : JSON.stringify(body),
       credentials: "same-origin",
       signal: AbortSignal.timeout(timeout),
     });
   } catch {
     throw new Failure(0, UNREACHABLE, "", CHECK_IT);
   }
-  if (answer.ok) return answer.status === 204 ? (undefined as Answer) : ((await answer.json()) as Answer);
+  if (answer.ok) return answer;
   const told = (await answer.json().catch(() => null)) as { what: T.Text; where: string; todo: T.Text } | null;
   if (answer.status === 401 && path !== "session") onSignedOut();
   const blank = { en: `HTTP ${answer.status}`, zh: `HTTP ${answer.status}` };
   throw new Failure(answer.status, told?.what ?? blank, told?.where ?? "", told?.todo ?? { en: "", zh: "" });
 }
 
+async function request<Answer>(method: string, path: string, body?: unknown, timeout = 20_000): Promise<Answer> {
+  const answer = await ask(method, path, body, timeout);
+  return answer.status === 204 ? (undefined as Answer) : ((await answer.json()) as Answer);
+}
+
 const get = <A>(path: string) => request<A>("GET", path);
 const post = <A>(path: string, body: unknown = {}) => request<A>("POST", path, body);
 const one = encodeURIComponent;
+
+export type Args = Record<string, string | number>;
+const verb = (app: string, name: string, args: Args) =>
+  `apps/${one(app)}/ask/${one(name)}?${new URLSearchParams(Object.entries(args).map(([k, v]) => [k, String(v)]))}`;
 
 export const api = {
   me: () => get<T.Me>("me"),
@@ -60,6 +71,13 @@ export const api = {
     get<T.Trend>(`trend?tags=${one(tags.join(","))}&from=${Math.round(from)}&to=${Math.round(to)}&points=${points}`),
   connections: () => get<T.Connections>("connections"),
   apps: () => get<T.AppView[]>("apps"),
+  /** What a page that an app brings asks of its app, and tells it. */
+  ask: <A>(app: string, name: string, args: Args = {}) => get<A>(verb(app, name, args)),
+  tell: <A>(app: string, name: string, body: unknown = {}) => post<A>(verb(app, name, {}), body),
+  send: <A>(app: string, name: string, args: Args, picture: Blob) => request<A>("POST", verb(app, name, args), picture, 60_000),
+  /** A picture of the app's, as a whole; its address for an <img> that may come late is `pictureAt`. */
+  picture: async (app: string, name: string, args: Args) => (await ask("GET", verb(app, name, args), undefined, 20_000)).blob(),
+  pictureAt: (app: string, name: string, args: Args) => `api/${verb(app, name, args)}`,
 
   alarms: () => get<T.AlarmList>("alarms"),
   acknowledge: (key: string) => post<T.Alarm>("alarms/acknowledge", { key }),

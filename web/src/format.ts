@@ -33,7 +33,7 @@ export function unit(code: string): string {
 
 /** How many decimals a tag deserves: about a thousandth of its range; four significant digits where it has none. */
 export function decimals(tag: Pick<Tag, "type" | "low" | "high"> | undefined, value: number): number {
-  if (tag?.type === "int" || tag?.type === "bool") return 0;
+  if (tag?.type === "int" || tag?.type === "bool" || tag?.type === "image") return 0;
   const range = typeof tag?.low === "number" && typeof tag?.high === "number" ? tag.high - tag.low : 0;
   if (range > 0) return Math.min(5, Math.max(0, Math.round(3 - Math.log10(range))));
   const size = Math.abs(value);

@@ -36,3 +36,8 @@ class Factory {
 }
 
 export const plant = new Factory();
+
+/** Whether a trend of the tag says anything: a text has none, and of a picture there is only its number. */
+export function drawn(tag: Tag | undefined): boolean {
+  return !!tag && tag.type !== "text" && tag.type !== "image";
+}

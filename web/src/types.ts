@@ -19,7 +19,7 @@ export interface Tag {
   equipment: string;
   name: Text;
   unit: string;
-  type: "float" | "int" | "bool" | "text";
+  type: "float" | "int" | "bool" | "text" | "image";
   low: number | null;
   high: number | null;
   property: string;
@@ -215,6 +215,13 @@ export interface Connections {
   recorder: Recorder;
 }
 
+/** A page that an app brings; `view` names the file in views/ that draws it. */
+export interface BroughtPage {
+  slug: string;
+  title: Text;
+  view: string;
+}
+
 export interface AppView {
   name: string;
   uses: string;
@@ -223,10 +230,12 @@ export interface AppView {
   reason: Text | null;
   rows: number;
   skipped: number;
+  pictures: number;
+  unseen: number;
   last_us: number;
   p99_us: number;
   signals: Record<string, number>;
-  pages: { slug: string; title: Text }[];
+  pages: BroughtPage[];
   tags: string[];
 }
 
