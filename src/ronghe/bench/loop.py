@@ -24,7 +24,7 @@ from ronghe.apps.maintenance.cause import Measured
 from ronghe.apps.maintenance.normal import learn
 from ronghe.apps.maintenance.packing import pack
 from ronghe.bench import peers
-from ronghe.demo.prepare import TAGS, write_folder
+from ronghe.demo.prepare import TAGS, Ports, write_folder
 from ronghe.demo.rig import Rig
 from ronghe.models import save
 from ronghe.signals import Batch
@@ -67,9 +67,10 @@ async def latency(rows: int, folder: Path) -> dict[str, Any]:
     from ronghe.edge.node import Node
     from ronghe.plant import load
 
-    write_folder(folder, 1, 1)
+    write_folder(folder, Ports(rig=1, meter=1, hall=1))
     plant = load(folder)
-    node = Node(msgspec.structs.replace(plant, connections={}))  # the benchmark itself is the device
+    apps = {"rig-state": plant.apps["rig-state"]}
+    node = Node(msgspec.structs.replace(plant, connections={}, apps=apps))  # the benchmark itself is the device
     await node.start()
     runner = next(iter(node.runners.values()))
     began, compute, whole, spent = [0], np.zeros(rows), np.zeros(rows), [0.0]

@@ -34,9 +34,9 @@ def demo(folder: Path, host: str, port: int) -> None:
 
 async def _run(folder: Path, host: str, port: int) -> None:
     from ronghe.cli.edge import run
-    from ronghe.demo.prepare import devices, free_port, write_folder
+    from ronghe.demo.prepare import Ports, devices, write_folder
 
-    rig_port, meter_port = free_port(), free_port()
-    write_folder(folder, rig_port, meter_port)
-    async with devices(rig_port, meter_port):
+    ports = Ports.free()
+    write_folder(folder, ports)
+    async with devices(folder, ports):
         await run(folder, host, port)

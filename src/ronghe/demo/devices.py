@@ -1,4 +1,5 @@
-"""The demonstration's devices as real protocol servers in a process of their own: the rig by OPC UA, the energy meter by Modbus TCP."""
+"""The demonstration's devices as real protocol servers in a process of their own: the rig and the hall's controller by OPC UA, the energy
+meter and the gas sensors by Modbus TCP, the camera by the pictures that it leaves in a folder."""
 
 from __future__ import annotations
 
@@ -9,12 +10,15 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC
+from pathlib import Path
 
 from asyncua import ua
 from asyncua.server.server import Server
 from pymodbus.server import StartAsyncTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from ronghe.demo.gas import frame as gas_frame
+from ronghe.demo.hall import serve_hall
 from ronghe.demo.rig import NOMINAL_FAN, NOMINAL_PUMP, Rig, rows
 
 NAMESPACE = "urn:ronghe:demo:rig"
@@ -39,7 +43,8 @@ async def serve_meter(port: int, clock: Callable[[], float] = time.monotonic) ->
     """The steel works' energy meter behind a Modbus TCP server: one recorded quarter of an hour is played in a second.
 
     Input (and holding) registers of unit 1, big-endian: 0 active power (float32, kW), 2 reactive power (float32, kvar), 4 power factor
-    (uint16, 0.01 %), 5 always 0, 6 energy counter (uint32, 0.1 kWh), 8 CO2 (float32, t/h).
+    (uint16, 0.01 %), 5 always 0, 6 energy counter (uint32, 0.1 kWh), 8 CO2 (float32, t/h). Unit 2 are the gas sensors, see
+    `ronghe.demo.gas`.
     """
     recording = [[float(row[c]) for c in ("active_kwh", "reactive_kvarh", "power_factor", "co2_t")] for row in rows("steel_energy.csv.gz")]
     counter = [0.0]
@@ -54,8 +59,12 @@ async def serve_meter(port: int, clock: Callable[[], float] = time.monotonic) ->
         frame = struct.pack(">ffHHIf", active * 4, reactive * 4, round(factor * 100), 0, round(energy * 10), co2 * 4)
         registers[0:10] = struct.unpack(">10H", frame)
 
+    async def sense(code: int, start: int, address: int, count: int, registers: list[int], values: object) -> None:
+        registers[0:6] = gas_frame(clock() - began)
+
     meter = SimDevice(id=1, simdata=SimData(0, count=10, values=0, datatype=DataType.REGISTERS, readonly=True), action=refresh)
-    await StartAsyncTcpServer(context=meter, address=("127.0.0.1", port))
+    gas = SimDevice(id=2, simdata=SimData(0, count=6, values=0, datatype=DataType.REGISTERS, readonly=True), action=sense)
+    await StartAsyncTcpServer(context=[meter, gas], address=("127.0.0.1", port))
 
 
 async def serve_rig(port: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -102,9 +111,10 @@ async def serve_rig(port: int, clock: Callable[[], float] = time.monotonic) -> N
             await asyncio.sleep(max(0.0, began + tick / SPEED - clock()))
 
 
-async def serve(rig_port: int, meter_port: int) -> None:
-    """Both devices, until standard input ends: they never outlive whoever started them."""
-    servers = [asyncio.create_task(serve_rig(rig_port)), asyncio.create_task(serve_meter(meter_port))]
+async def serve(rig_port: int, meter_port: int, hall_port: int, pictures: Path) -> None:
+    """All devices, until standard input ends: they never outlive whoever started them."""
+    began = [serve_rig(rig_port), serve_meter(meter_port), serve_hall(hall_port, pictures)]
+    servers = [asyncio.create_task(server) for server in began]
     ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
     done, _ = await asyncio.wait([*servers, ended], return_when=asyncio.FIRST_COMPLETED)
     for task in servers:
@@ -115,4 +125,5 @@ async def serve(rig_port: int, meter_port: int) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR)
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+    rig, meter, hall, folder = sys.argv[1:]
+    asyncio.run(serve(int(rig), int(meter), int(hall), Path(folder)))

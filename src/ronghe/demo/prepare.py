@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import shutil
 import socket
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -33,12 +35,35 @@ TAGS = {
 }
 
 
-def write_folder(folder: Path, rig_port: int, meter_port: int) -> None:
-    """Writes plant.toml, tags.csv, dictionary.csv `normal.csv` (load cycles with a good cooler) and the model learned from it."""
+PICTURES = "pictures"
+"""The folder, below the plant's, in which the camera over the etching line leaves its pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the devices listen on this machine."""
+
+    rig: int
+    meter: int
+    hall: int
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Ports that are free now."""
+        return cls(rig=free_port(), meter=free_port(), hall=free_port())
+
+
+def write_folder(folder: Path, ports: Ports) -> None:
+    """Writes plant.toml, tags.csv, dictionary.csv, `normal.csv` (load cycles with a good cooler) and the model learned from it."""
     folder.mkdir(parents=True, exist_ok=True)
     for source in files("ronghe.demo").joinpath("plant").iterdir():
-        text = source.read_text(encoding="utf-8").replace("@RIG@", str(rig_port)).replace("@METER@", str(meter_port))
+        text = source.read_text(encoding="utf-8")
+        for name in ("rig", "meter", "hall"):
+            text = text.replace(f"@{name.upper()}@", str(getattr(ports, name)))
         (folder / source.name).write_text(text, encoding="utf-8")
+    pictures = folder / PICTURES
+    shutil.rmtree(pictures, ignore_errors=True)  # of an earlier run
+    pictures.mkdir()
     rows = split(cycles()[1.0])[0].reshape(-1, len(SENSORS))
     with (folder / "normal.csv").open("w", newline="", encoding="utf-8") as f:
         writer = csv.writer(f)
@@ -61,14 +86,19 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def devices(rig_port: int, meter_port: int) -> AsyncIterator[None]:
-    """The two devices in a process of their own, up before this is entered. Raises TimeoutError when they do not come up."""
+async def devices(folder: Path, ports: Ports) -> AsyncIterator[None]:
+    """The devices in a process of their own, up before this is entered. Raises TimeoutError when they do not come up."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ronghe.demo.devices", str(rig_port), str(meter_port), stdin=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "ronghe.demo.devices",
+        *(str(port) for port in (ports.rig, ports.meter, ports.hall)),
+        str(folder / PICTURES),
+        stdin=asyncio.subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(30):
-            for port in (rig_port, meter_port):
+            for port in (ports.rig, ports.meter, ports.hall):
                 await _listening(port)
         yield
     finally:
