@@ -13,6 +13,7 @@ import msgspec
 
 from ronghe import picture
 from ronghe.apps.quality import files
+from ronghe.apps.quality import protocol as protocols
 from ronghe.apps.quality.evaluate import Report, samples
 from ronghe.apps.quality.evaluate import evaluate as evaluate_samples
 from ronghe.apps.quality.inspector import Inspector, Judgement
@@ -157,6 +158,22 @@ def compare(model: Path, images: tuple[Path, ...], as_json: bool) -> None:
     else:
         click.echo(_t(f"{len(paths)} pictures, largest difference {difference:.1e} of the limit",
                       f"{len(paths)} 张图像，最大偏差为限值的 {difference:.1e}"))  # fmt: skip
+
+
+@quality.command("protocol", help=_t("Run a benchmark with fixed splits and several seeds.", "按固定划分与多个随机种子运行基准评测。"))
+@click.argument("name", type=click.Choice(list(protocols.SPLITS)))
+@click.argument("folder", type=_folder)
+@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help=_t("how many", "种子个数"))
+@_json_option
+def protocol(name: str, folder: Path, seeds: int, as_json: bool) -> None:
+    """Runs a benchmark."""
+    result = protocols.run(name, folder, seeds=range(seeds))
+    if as_json:
+        _json(result)
+        return
+    for figure, s in result.figures.items():
+        click.echo(f"{figure:<22} {s.mean:9.4f} ± {s.spread:.4f}   [{s.low:.4f}, {s.high:.4f}]")
+    click.echo(result.protocol)
 
 
 def _all(images: tuple[Path, ...]) -> Iterator[Path]:

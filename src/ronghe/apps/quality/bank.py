@@ -21,7 +21,9 @@ from ronghe.models import graph
 RAW: Final = "raw"
 _NEIGHBOURS: Final = 5
 _RIDGE: Final = 0.01  # of the mean variance: directions in which nothing varies are not blown up
-_CANDIDATES: Final = 20_000  # places looked at when the bank is chosen; beyond that a random part of them
+_CANDIDATES: Final = 6_000  # places looked at when the bank is chosen; beyond that a random part of them
+_STATISTICS: Final = 20_000  # places looked at for mean and covariance
+_SHADOW: Final = 32  # dimensions of the random projection in which the cover is sought (Johnson & Lindenstrauss 1984)
 
 Floats = NDArray[np.float32]
 
@@ -44,14 +46,15 @@ class Bank(msgspec.Struct, frozen=True, eq=False):
 
 def gather(descriptors: Floats, size: int, rng: np.random.Generator) -> Bank:
     """Learns from descriptors float32[n, c] of good places."""
-    some = descriptors if len(descriptors) <= _CANDIDATES else descriptors[np.sort(rng.permutation(len(descriptors))[:_CANDIDATES])]
+    some = _some(descriptors, _STATISTICS, rng)
     mean = some.mean(0)
     centred = (some - mean).astype(np.float32)
     spread = centred.std(0) + 1e-6
     value, vector = np.linalg.eigh(np.cov((centred / spread).T).astype(np.float64))
     whiten = ((vector / np.sqrt(np.maximum(value, 0) + _RIDGE * value.mean())).T / spread).astype(np.float32)
-    e = centred @ whiten.T
-    chosen = cover(e, min(size, len(e)), rng)
+    e = _some(centred, _CANDIDATES, rng) @ whiten.T
+    shadow = e @ rng.standard_normal((e.shape[1], _SHADOW), np.float32) if e.shape[1] > _SHADOW else e
+    chosen = cover(shadow, min(size, len(e)), rng)
     return Bank(whiten, mean.astype(np.float32), e[chosen], _reach(e[chosen]))
 
 
@@ -66,6 +69,10 @@ def cover(points: Floats, size: int, rng: np.random.Generator) -> NDArray[np.int
         np.minimum(nearest, square - 2 * (points @ points[last]) + square[last], out=nearest)
         chosen[i] = nearest.argmax()
     return chosen
+
+
+def _some(rows: Floats, most: int, rng: np.random.Generator) -> Floats:
+    return rows if len(rows) <= most else rows[np.sort(rng.permutation(len(rows))[:most])]
 
 
 def _reach(places: Floats) -> Floats:

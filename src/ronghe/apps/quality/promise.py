@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from ronghe.apps.quality.chances import beta_cdf
 
 CONFIDENCE: Final = 0.95
+_TAIL: Final = 0.2
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit and what it promises. `rate` is the chance that a good item scores over `limit`; `asked` what was asked for.
+    """A limit and what it promises: a good item scores over `limit` with chance `rate` at most, where `asked` was asked for.
 
     With `confidence`, the rate of this very limit is at most `bound`. From `items` good items nothing below 1 / (items + 1) is attainable.
     """
@@ -43,12 +44,23 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
         return self.rate <= self.asked + 1e-12
 
 
-def conformal(scores: NDArray[np.float64], asked: float) -> Promise:
-    """The lowest limit among held-out scores [n] that keeps the promise; the highest score where it cannot be kept."""
+def conformal(scores: NDArray[np.float64], asked: float, *, margin: float = 1.0) -> Promise:
+    """The lowest limit among held-out scores [n] that keeps the promise; the highest score where it cannot be kept.
+
+    With a `margin` above 1 the limit is raised to where, by the exponential tail of the highest fifth (Balkema & de Haan 1974; Pickands
+    1975), a good item is beyond it with chance asked / margin: the promise does not rest on that, and is kept with room.
+    """
     n = len(scores)
     k = max(1, math.floor(asked * (n + 1) + 1e-9))
     limit = float(np.sort(scores)[-min(k, n)])
-    return Promise(limit=limit, rate=k / (n + 1), asked=asked, bound=upper_bound(k - 1, n), items=n)
+    if margin > 1:
+        limit = max(limit, _beyond(np.sort(scores), asked / margin))
+    return Promise(limit=limit, rate=max(asked, k / (n + 1)), asked=asked, bound=upper_bound(k - 1, n), items=n)
+
+
+def _beyond(scores: NDArray[np.float64], chance: float) -> float:
+    tail = scores[-max(2, math.ceil(_TAIL * len(scores))) :]
+    return float(tail[0] + (tail[1:] - tail[0]).mean() * math.log(max(_TAIL / chance, 1.0)))
 
 
 def upper_bound(x: int, n: int, confidence: float = CONFIDENCE) -> float:
