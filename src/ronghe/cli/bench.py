@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from pathlib import Path
 
 import click
 
@@ -12,17 +13,41 @@ from ronghe.text import Text
 BENCHES = {
     "opcua": Text("5,000 tags at 100 ms from node-opcua, against plain asyncua and node-opcua's client", "OPC UA 采集对比"),
     "historian": Text("10,000 tags x 1,000 samples, against DuckDB, SQLite, PostgreSQL and others", "历史库对比"),
+    "inspect": Text("our inspector beside PatchCore and EfficientAD style networks: AUROC and CPU time", "外观检测对比：AUROC 与 CPU 用时"),
     "loop": Text("sample in to decision out; and 10,000 tags at 1 Hz through one node", "闭环时延与单节点负载"),
 }
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command(help=str(Text("Measure NAME: ", "测量 NAME：")) + ", ".join(f"{n} ({t})" for n, t in BENCHES.items()))
 @click.argument("name", type=click.Choice(list(BENCHES)))
 @click.option("--json", "as_json", is_flag=True, help=str(Text("one JSON object", "输出一个 JSON 对象")))
 @click.option("--full", is_flag=True, help=str(Text("the whole protocol, without the 50 s limit", "完整规程，不限 50 秒")))
-def bench(name: str, as_json: bool, full: bool) -> None:
+@click.option("--good-train", type=_FOLDER, help=str(Text("inspect: good pictures to learn from", "inspect：用于学习的良品图像")))
+@click.option("--good", type=_FOLDER, help=str(Text("inspect: good pictures to test on", "inspect：用于测试的良品图像")))
+@click.option(
+    "--defective",
+    type=_FOLDER,
+    multiple=True,
+    help=str(Text("inspect: defective pictures (may be repeated)", "inspect：缺陷图像（可重复给出）")),
+)
+def bench(name: str, as_json: bool, full: bool, good_train: Path | None, good: Path | None, defective: tuple[Path, ...]) -> None:
     """Runs one benchmark and prints its result."""
-    result = importlib.import_module(f"ronghe.bench.{name}").run(full=full)
+    module = importlib.import_module(f"ronghe.bench.{name}")
+    if not (good_train or good or defective):
+        result = module.run(full=full)
+    elif name == "inspect" and good_train and good and defective:
+        result = module.run(full=full, split=module.Split(good_train, good, defective))
+    else:
+        raise click.UsageError(
+            str(
+                Text(
+                    "--good-train, --good and --defective belong together, and to `bench inspect`",
+                    "--good-train、--good、--defective 须一起给出，且仅用于 `bench inspect`",
+                )
+            )
+        )
     if as_json:
         click.echo(json.dumps(result, ensure_ascii=False))
         return

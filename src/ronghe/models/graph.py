@@ -6,6 +6,7 @@ neither training a model nor running it needs the `onnx` library.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
@@ -74,6 +75,13 @@ def cut(onnx: bytes, outputs: Sequence[str]) -> bytes:
             todo=Text(f"use one of {', '.join(at)}", f"请使用 {'、'.join(at)} 之一"),
         )
     return _needed(onnx, [(f, d) for f, d in graph if f != _OUTPUT] + [(_OUTPUT, at[o]) for o in outputs])
+
+
+def parameters(onnx: bytes) -> int:
+    """How many numbers the initializers hold, integers that are shapes or indices left out."""
+    kinds = {_ELEMENT[k] for k in ("float32", "float16", "int8", "uint8")}
+    tensors = [list(_fields(d)) for f, d in _graph(onnx) if f == _INITIALIZER]
+    return sum(math.prod(v for f, v in t if f == 1 and isinstance(v, int)) for t in tensors if dict(t)[2] in kinds)
 
 
 def _needed(onnx: bytes, graph: list[tuple[int, bytes]]) -> bytes:
