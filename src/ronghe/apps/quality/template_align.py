@@ -23,6 +23,9 @@ WINDOW: Final = 51
 """Pixels: side of the window over which a small shift is taken for constant. Chosen on the training part of DeepPCB."""
 LARGEST_SHIFT: Final = 4.0
 """Pixels: bound of the field of small shifts."""
+LARGEST_SPREAD: Final = 1.5
+"""Pixels: bound of how far edges may move, copper growing or shrinking, without being a defect."""
+_RIM: Final = 3  # pixels at the border of what both show that are not compared: there is nothing beyond to align them by
 _COARSE: Final = 160  # pixels, longest side of the picture on which the affine map is found
 _FINE: Final = 640  # pixels, the same for pictures larger than this, started from the coarse one
 _ENOUGH: Final = 0.8  # correlation below which other rotations are tried as a start
@@ -39,12 +42,14 @@ _FLOOR: Final = 2e-4  # of squared gradient, per window: where there are no edge
 class Aligned:
     """template     uint8 (h, w): the template in the tested picture's frame
     covered      uint8 (h, w): 1 where it has a pixel; the rest of the tested picture was compared with nothing
+    spread       pixels, float32 (h, w): how far edges moved towards the dark phase: etching and exposure, which are nobody's defect
     correlation  of the two pictures after the affine map, at most 1; 0 where none was found
     shift        pixels: the largest displacement of a corner of the picture
     """
 
     template: Gray
     covered: Gray
+    spread: Floats
     correlation: float
     shift: float
 
@@ -55,16 +60,18 @@ def align(template: Gray, tested: Gray) -> Aligned:
     matrix, correlation = _affine(template, tested)
     height, width = tested.shape
     first = _look(template, matrix, (width, height))
-    u, v = _field(first, tested)
+    u, v, spread = _field(first, tested)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     x, y = x + u, y + v
     seen: Gray = cv2.remap(first, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     nearest = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     whole = cv2.warpAffine(np.ones_like(template), matrix, (width, height), flags=nearest, borderMode=cv2.BORDER_CONSTANT)
-    covered: Gray = cv2.remap(whole, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    there = cv2.remap(whole, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    side = 2 * _RIM + 1
+    covered: Gray = cv2.erode(there, np.ones((side, side), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], float)
     moved = corners @ matrix[:, :2].T + matrix[:, 2] - corners
-    return Aligned(seen, covered, correlation, float(np.hypot(*moved.T).max()))
+    return Aligned(seen, covered, spread, correlation, float(np.hypot(*moved.T).max()))
 
 
 def _affine(template: Gray, tested: Gray) -> tuple[NDArray[np.float64], float]:
@@ -135,31 +142,37 @@ def _scaled(matrix: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
     return out
 
 
-def _field(first: Gray, tested: Gray) -> tuple[Floats, Floats]:
-    """Shifts (x, y) in pixels, float32 (h, w) each: where in `first` the pixel of `tested` is. Found on pictures of half the size."""
+def _field(first: Gray, tested: Gray) -> tuple[Floats, Floats, Floats]:
+    """Shift x, shift y: where in `first` the pixel of `tested` is; and how far edges moved towards the dark phase. Pixels, float32 (h, w)
+    each. Found on pictures of half the size."""
     cv2 = opencv()
     a, b = (cv2.GaussianBlur(_small(p, 0.5).astype(np.float32) / 255, (0, 0), _BLUR) for p in (first, tested))
     height, width = b.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    u, v = np.zeros_like(b), np.zeros_like(b)
+    u, v, d = np.zeros_like(b), np.zeros_like(b), np.zeros_like(b)
     for step in range(_PASSES):
         seen = cv2.remap(a, x + u, y + v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) if step else a
-        du, dv = _step(seen, b)
-        limit = LARGEST_SHIFT / 2
-        u, v = np.clip(u + du, -limit, limit), np.clip(v + dv, -limit, limit)
-    size = tested.shape[::-1]
-    return tuple(2 * cv2.resize(s, size, interpolation=cv2.INTER_LINEAR) for s in (u, v))
+        du, dv, d = _step(seen, b)
+        u, v = (np.clip(s, -LARGEST_SHIFT / 2, LARGEST_SHIFT / 2) for s in (u + du, v + dv))
+    d = np.clip(d, -LARGEST_SPREAD / 2, LARGEST_SPREAD / 2)
+    u, v, d = (2 * cv2.resize(s, tested.shape[::-1], interpolation=cv2.INTER_LINEAR) for s in (u, v, d))
+    return u, v, d
 
 
-def _step(seen: Any, b: Any) -> tuple[Any, Any]:
-    """One weighted least-squares step of the field; float32 (h, w) each."""
+def _step(seen: Any, b: Any) -> tuple[Any, Any, Any]:
+    """One weighted least-squares step: b - seen = u ∂x + v ∂y + d |∇| over windows; float32 (h, w) each."""
     cv2 = opencv()
     side = (WINDOW // 2, WINDOW // 2)
     gx, gy, gt = cv2.Sobel(seen, -1, 1, 0, scale=1 / 8), cv2.Sobel(seen, -1, 0, 1, scale=1 / 8), b - seen
-    trust = _TRUST * np.maximum(cv2.magnitude(gx, gy), 0.03)
+    gn = cv2.magnitude(gx, gy)
+    trust = _TRUST * np.maximum(gn, 0.03)
     weight = np.minimum(1, trust / np.maximum(np.abs(gt), 1e-6)) ** 2
-    wx, wy = weight * gx, weight * gy
-    xx, yy, xy, xt, yt = (cv2.boxFilter(p, -1, side) for p in (wx * gx, wy * gy, wx * gy, wx * gt, wy * gt))
-    xx, yy = xx + _FLOOR, yy + _FLOOR
-    det = xx * yy - xy * xy
-    return (yy * xt - xy * yt) / det, (xx * yt - xy * xt) / det
+    wx, wy, wn = weight * gx, weight * gy, weight * gn
+    pairs = (wx * gx, wy * gy, wn * gn, wx * gy, wx * gn, wy * gn, wx * gt, wy * gt, wn * gt)
+    xx, yy, nn, xy, xn, yn, xt, yt, nt = (cv2.boxFilter(p, -1, side) for p in pairs)
+    xx, yy, nn = xx + _FLOOR, yy + _FLOOR, nn + _FLOOR
+    # Cramer's rule on the symmetric 3 × 3 system of every pixel
+    a, c, e = yy * nn - yn * yn, xn * yn - xy * nn, xy * yn - xn * yy
+    det = xx * a + xy * c + xn * e
+    f, g, h = xx * nn - xn * xn, xn * xy - xx * yn, xx * yy - xy * xy
+    return (a * xt + c * yt + e * nt) / det, (c * xt + f * yt + g * nt) / det, (e * xt + g * yt + h * nt) / det

@@ -26,6 +26,7 @@ Mask = NDArray[np.uint8]
 
 DENSE: Final = 0.35
 """Gaussian mean of differing pixels at which a region may begin. A straight sliver one pixel wide reaches 0.2, two pixels 0.38."""
+_SOFT: Final = 1.0  # pixels: edges are softened by this much, which also takes the finest roughness off
 _SIGMA: Final = 2.0  # pixels
 _JOIN: Final = 9  # pixels: dense spots nearer than about this are one region
 _REACH: Final = 5  # pixels: side of the square around dense spots in which differing pixels belong to the region
@@ -69,7 +70,7 @@ def midpoint(picture: Gray) -> tuple[float, float]:
 def differences(aligned: Aligned, tested: Gray, *, dark: bool) -> list[Region]:
     """Regions in which `tested` differs from its template, from the top. `dark`: copper is the darker phase. O(pixels)."""
     cv2 = opencv()
-    before, after = (_copper(p, dark) for p in (aligned.template, tested))
+    before, after = _copper(aligned.template, dark, aligned.spread), _copper(tested, dark)
     found = []
     for added in (True, False):
         extra = cv2.bitwise_and(after, ~before) if added else cv2.bitwise_and(before, ~after)
@@ -79,9 +80,21 @@ def differences(aligned: Aligned, tested: Gray, *, dark: bool) -> list[Region]:
     return sorted(found, key=lambda r: (r.box[1], r.box[0]))
 
 
-def _copper(picture: Gray, dark: bool) -> Mask:
-    level, _ = midpoint(picture)
-    return ((picture < level) if dark else (picture > level)).view(np.uint8)
+def _copper(picture: Gray, dark: bool, spread: NDArray[np.float32] | None = None) -> Mask:
+    """1 where copper is, its edges moved by `spread`: over a softened edge a move is another level."""
+    cv2 = opencv()
+    middle, contrast = midpoint(picture)
+    soft = cv2.GaussianBlur(picture, (0, 0), _SOFT)
+    level: Any = middle
+    if spread is not None:
+        level = middle - contrast * (_rise(spread) - 0.5)
+    return ((soft < level) if dark else (soft > level)).view(np.uint8)
+
+
+def _rise(spread: NDArray[np.float32]) -> NDArray[np.float32]:
+    """0..1: the softened edge's height `spread` pixels from its middle, the logistic approximation of the normal distribution."""
+    out: NDArray[np.float32] = 1 / (1 + np.exp(spread * np.float32(-1.702 / _SOFT)))
+    return out
 
 
 def _regions(extra: Mask, phase: Mask, added: bool) -> list[Region]:
