@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from ronghe.bench import inspect, parts
-from ronghe.bench.inspect_methods import METHODS, Detector, coreset, fit
+from ronghe.bench.inspect_methods import METHODS, Detector, Method, coreset, fit
 from ronghe.bench.inspect_networks import efficientad, resnet
 from ronghe.cli.bench import bench
+from ronghe.models import graph
 from ronghe.models.runtime import Session
 from ronghe.picture import find, read
 
@@ -50,20 +51,42 @@ def test_the_coreset_takes_one_point_of_each_heap_first() -> None:
     assert sorted(coreset(points, 4, rng) // 50) == [0, 1, 2, 3]
 
 
-def test_patchcore_gives_the_distance_to_the_nearest_training_patch(tmp_path: Path) -> None:
-    parts.write(tmp_path, 0, train=3, good=1, defective=1, size=256)
-    pictures = [read(p) for p in find(tmp_path / "train")]
-    method = METHODS["patchcore_lite0_1"]
-    found = fit(method, pictures, seed=0)
-    detector = Detector(found.onnx, method.size)
-    whole = Session(found.onnx)
-    score, distances = whole.run(pictures[0][None])
-    assert distances.shape == (32, 32)
-    assert float(score[0]) == distances.max() == detector.score(pictures[0])
-    assert distances.min() < 0.05 * distances.max()  # at least one patch of this picture is likely to be in the bank, or nearly
-    black = np.zeros_like(pictures[0])
-    black[::2] = 255
-    assert detector.score(black) > 1.3 * detector.score(pictures[0])
+def patches(method: Method, onnx: bytes, pictures: list[np.ndarray]) -> np.ndarray:
+    """The features [pictures, places, channels] that a fitted detector sees."""
+    whole = graph.extend(onnx, [], [], [graph.value("patches", "float32", ["places", "channels"])])
+    return np.stack([Session(whole).run(p[None])[0] for p in pictures])
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
+    folder = tmp_path_factory.mktemp("parts")
+    parts.write(folder, 0, train=6, good=1, defective=0, size=64)
+    return [read(p) for p in find(folder)]
+
+
+def test_patchcore_gives_the_distance_to_the_nearest_patch_of_its_bank(pictures: list[np.ndarray]) -> None:
+    method = Method("patchcore", "lite0", 64, share=1.0)
+    new, *known = pictures
+    found = fit(method, known, seed=0)
+    score, distances = Session(found.onnx).run(new[None])
+    seen = patches(method, found.onnx, pictures).astype(np.float64)
+    bank = seen[1:].reshape(-1, seen.shape[-1])
+    expected = np.sqrt(((seen[0][:, None] - bank[None]) ** 2).sum(2).min(1)).reshape(8, 8)
+    assert np.allclose(distances, expected, atol=0.02 * expected.max())
+    assert score[0] == distances.max() == Detector(found.onnx, 64).score(new)
+    assert Detector(found.onnx, 64).score(known[0]) < 0.1 * score[0]
+
+
+def test_padim_gives_the_mahalanobis_distance_of_each_place(pictures: list[np.ndarray]) -> None:
+    method = Method("padim", "lite0", 64)
+    new, *known = pictures
+    found = fit(method, known, seed=0)
+    _, distances = Session(found.onnx).run(new[None])
+    seen = patches(method, found.onnx, pictures).astype(np.float64)
+    for place in (0, 100, 255):
+        spread = np.cov(seen[1:, place].T) + 0.01 * np.eye(100)
+        apart = seen[0, place] - seen[1:, place].mean(0)
+        assert distances.ravel()[place] == pytest.approx(np.sqrt(apart @ np.linalg.inv(spread) @ apart), rel=0.01)
 
 
 def test_a_tiny_run_has_every_key_and_the_random_networks_have_no_auroc() -> None:
@@ -88,7 +111,7 @@ def test_a_tiny_run_has_every_key_and_the_random_networks_have_no_auroc() -> Non
 
 def test_the_command_takes_folders_and_prints_one_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts.write(tmp_path, 0, train=6, good=4, defective=5, size=96)
-    monkeypatch.setattr(inspect, "METHODS", {"padim_lite0": METHODS["padim_lite0"]})
+    monkeypatch.setattr(inspect, "METHODS", {"patchcore_lite0_1": METHODS["patchcore_lite0_1"]})
     monkeypatch.setattr(inspect, "FULL", TINY)
     folders = ["--good-train", "train", "--good", "good", "--defective", "defective/spot", "--defective", "defective/crack"]
     given = [a if a.startswith("--") else str(tmp_path / a) for a in folders]
@@ -96,7 +119,7 @@ def test_the_command_takes_folders_and_prints_one_object(tmp_path: Path, monkeyp
     assert done.exit_code == 0
     found = json.loads(done.output)
     assert found["pictures"] == {"drawn": False, "splits": 1, "train": 6, "good": 4, "defective": 2}
-    assert found["networks"].keys() == {"ronghe", "padim_lite0"}
+    assert found["networks"].keys() == {"ronghe", "patchcore_lite0_1"}
     assert all(len(n["auroc_each"]) == 1 for n in found["networks"].values())
 
 
