@@ -12,7 +12,7 @@ from tests.guard.station import HEAT, POWER, SPEED, VALVE, make_plant
 from ronghe.errors import GuardError
 from ronghe.guard import Guard, check_guards
 from ronghe.guard.limits import compile_guard
-from ronghe.plant.model import GuardSpec, Worth
+from ronghe.plant.model import AppSpec, GuardSpec, Worth
 
 
 def limits(**guard: Any) -> Any:
@@ -44,6 +44,14 @@ def test_the_tolerance_of_a_scaled_integer_is_half_a_step() -> None:
     assert limits(tag=VALVE, envelope="0..20").tolerance == pytest.approx(0.5)
 
 
+def test_a_signal_of_an_app_has_no_unit() -> None:
+    plant = make_plant(worth=Worth(tag="apps/eye/rejected"))
+    plant.apps["eye"] = AppSpec(name="eye", uses="quality.inspect")
+    worth = compile_guard(plant, plant.guards[SPEED]).worth
+    assert worth is not None
+    assert (worth.tag, worth.unit) == ("apps/eye/rejected", "")
+
+
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"envelope": "600-1450 1/min"}, "envelope", "not a range"),
     ({"envelope": "600..1450"}, "envelope", "no unit"),
@@ -55,6 +63,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"fresh": "0s"}, "fresh", "more than 0"),
     ({"hold": "soon"}, "hold", "not a duration"),
     ({"worth": Worth(tag="line9/x")}, "worth", "no tag"),
+    ({"worth": Worth(tag="apps/nobody/score")}, "worth", "no tag"),
     ({"worth": Worth(tag=POWER, after="0s")}, "worth", "more than 0"),
     ({"tag": "line9/x"}, "tag", "no tag"),
     ({"tag": HEAT, "envelope": "1..2 Cel"}, "tag", "not writable"),

@@ -46,6 +46,17 @@ def test_a_valid_folder_is_a_plant(folder: Any) -> None:
     assert [t.tag for t in plant.tags_under("line1/meter")] == ["line1/meter/power"]
 
 
+def test_worth_may_be_measured_in_what_an_app_computes(folder: Any) -> None:
+    folder.change(P, 'tag = "line1/meter/power"', 'tag = "apps/pump-health/score"')
+    plant = ronghe.plant.load(folder.path, **folder.find)
+    worth = plant.guards["line1/pump1/speed_setpoint"].worth
+    assert worth is not None
+    assert worth.tag == "apps/pump-health/score"
+    folder.change(P, 'tag = "apps/pump-health/score"', 'tag = "apps/nobody/score"')
+    with pytest.raises(PlantError, match="no tag 'apps/nobody/score'"):
+        ronghe.plant.load(folder.path, **folder.find)
+
+
 def test_a_plant_that_is_printed_shows_no_secret(folder: Any) -> None:
     plant = ronghe.plant.load(folder.path, **folder.find)
     assert "plc1" in repr(plant)

@@ -11,7 +11,7 @@ from ronghe.errors import GuardError, Problem, RongheError
 from ronghe.guard.condition import Condition, parse
 from ronghe.guard.effect import SAMPLES, Watch, parse_watch
 from ronghe.plant import units
-from ronghe.plant.checks import PLANT
+from ronghe.plant.checks import PLANT, computed_by
 from ronghe.plant.locate import Lines
 from ronghe.plant.model import GuardSpec, Mode, Plant, ValueType, Worth
 from ronghe.plant.problems import Problems
@@ -203,11 +203,12 @@ def _cycle(worth: Worth) -> int:
 
 
 def _valuation(worth: Worth, plant: Plant) -> Valuation:
-    if worth.tag not in plant.tags or plant.property_of(worth.tag).type == "text":
+    computed = computed_by(worth.tag) in plant.apps
+    if not computed and (worth.tag not in plant.tags or plant.property_of(worth.tag).type == "text"):
         raise GuardError(Text(f"no tag with a number: {worth.tag}", f"没有数值测点：{worth.tag}"))
     return Valuation(
         tag=worth.tag,
-        unit=plant.unit_of(worth.tag),
+        unit="" if computed else plant.unit_of(worth.tag),
         lower_is_better=worth.better == "lower",
         before=_positive(worth.before),
         settle=parse_duration(worth.settle),

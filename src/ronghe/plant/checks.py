@@ -29,6 +29,13 @@ def legal_path(path: str) -> bool:
     return len(path) <= _LONGEST and all(_PART.fullmatch(part) for part in path.split("/"))
 
 
+def computed_by(tag: str) -> str:
+    """The app whose signal a tag `apps/APP/SIGNAL` is; empty for any other tag. Signals are numbers without unit."""
+    first, _, rest = tag.partition("/")
+    app, _, signal = rest.partition("/")
+    return app if first == RESERVED and signal else ""
+
+
 def check_path(file: str, line: int, what: tuple[str, str], path: str, problems: Problems) -> None:
     """Tells an illegal path of an equipment or tag, with the legal one nearest to it."""
     if not legal_path(path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -98,7 +98,7 @@ def examine(
         tags=tags,
         connections=connections,
         apps=reader.apps(apps, tags),
-        guards=reader.guards(tags, dictionary),
+        guards=reader.guards(tags, dictionary, document.table("apps")),
         equipment=reader.equipment(tags),
         historian=reader.historian(),
     )
@@ -245,7 +245,7 @@ class _Reader:
                 found[path] = equipment
         return found
 
-    def guards(self, tags: dict[str, Tag], dictionary: dict[str, Property]) -> dict[str, GuardSpec]:
+    def guards(self, tags: dict[str, Tag], dictionary: dict[str, Property], apps: Collection[str]) -> dict[str, GuardSpec]:
         """The guards; their limits fit their tags."""
         found: dict[str, GuardSpec] = {}
         for tag, table in self._named("guards", own=("worth",), example="line1/pump1/speed"):
@@ -253,7 +253,7 @@ class _Reader:
             guard = read_fields(GuardSpec, table, file=PLANT, line=line, problems=self.problems, given={"tag": tag})
             if guard is not None:
                 found[tag] = guard
-                GuardCheck(guard, tags, dictionary, self.lines.of, self.problems).all()
+                GuardCheck(guard, tags, dictionary, apps, self.lines.of, self.problems).all()
         return found
 
     def _options(self) -> OptionReader:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from ronghe.errors import RongheError
 from ronghe.plant import units
-from ronghe.plant.checks import PLANT, is_unit
+from ronghe.plant.checks import PLANT, computed_by, is_unit
 from ronghe.plant.model import GuardSpec, Property, Tag
 from ronghe.plant.problems import Problems, nearest
 from ronghe.plant.quantity import parse_range, parse_rate
@@ -22,6 +22,7 @@ class GuardCheck:
     guard: GuardSpec
     tags: dict[str, Tag]
     dictionary: dict[str, Property]
+    apps: Collection[str]  # by name
     line: Callable[..., int]
     problems: Problems
 
@@ -33,7 +34,8 @@ class GuardCheck:
         if g.worth is not None:
             for key in ("before", "settle", "after"):
                 self._reads(parse_duration, getattr(g.worth, key), "worth", key)
-            self._known(g.worth.tag, "worth", "tag")
+            if computed_by(g.worth.tag) not in self.apps:
+                self._known(g.worth.tag, "worth", "tag")
         if self._known(g.tag):
             tag = self.tags[g.tag]
             self._writable(tag)

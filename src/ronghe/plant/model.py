@@ -80,7 +80,7 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
 class Worth(msgspec.Struct, frozen=True, kw_only=True):
     """How a guard's actions are valued: a measured tag against a stated baseline, never the promise."""
 
-    tag: Annotated[str, Meta(description="the tag in which the worth is measured")]
+    tag: Annotated[str, Meta(description="the tag in which the worth is measured, or a signal of an app: apps/APP/SIGNAL")]
     better: Annotated[Literal["lower", "higher"], Meta(description="which change is worth something")] = "lower"
     before: Annotated[str, Meta(description="baseline: this long just before the action, e.g. 10min")] = "10min"
     settle: Annotated[str, Meta(description="left out after the action, while the process moves, e.g. 2min")] = "0s"
