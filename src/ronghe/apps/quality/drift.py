@@ -1,0 +1,125 @@
+"""Slow change of the pictures themselves: light, contrast, focus, colour and position of the part, against the good pictures learned from.
+
+Each measure of a picture is compared with its mean and spread while good pictures were taken, by an EWMA (weight 0.1) whose limit gives one
+false alarm in 1 / `false_alarm` pictures for independent pictures (`arl`). The spread is its upper 95 % bound, and the mean is given its
+own uncertainty as room, since few good pictures know neither (Jensen et al., "Effects of parameter estimation on control chart properties",
+Journal of Quality Technology 38 (2006)); and there is a least spread, below which no inspector is disturbed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ronghe.apps.quality.arl import ewma_limit
+from ronghe.apps.quality.chances import chi2_quantile
+from ronghe.picture.libraries import opencv
+from ronghe.text import Text
+
+Kind = Literal["light", "contrast", "focus", "colour", "position"]
+KINDS: Final[tuple[Kind, ...]] = ("light", "contrast", "focus", "colour", "position")
+NAMES: Final[dict[str, Text]] = {
+    "light": Text("light", "光照"),
+    "contrast": Text("contrast", "对比度"),
+    "focus": Text("focus", "对焦"),
+    "colour": Text("colour balance", "色彩平衡"),
+    "position": Text("position of the part", "工件位置"),
+}
+UNITS: Final[dict[str, str]] = {"light": "gray levels", "contrast": "gray levels", "focus": "ln", "colour": "ln", "position": "% of width"}
+_FLOOR: Final = (1.5, 1.0, 0.05, 0.01, 0.4, 0.4)  # least spread of each measure
+_SIDE: Final = 64
+_WEIGHT: Final = 0.1
+_BACK: Final = 0.7  # of the limit: below it a drift is over
+
+Floats = NDArray[np.float64]
+
+
+class Usual(msgspec.Struct, frozen=True, kw_only=True):
+    """What the good pictures looked like. `mean` and `spread` of light, contrast, focus, colour, x, y; from `pictures` of `size` (w, h)."""
+
+    mean: tuple[float, ...]
+    spread: tuple[float, ...]
+    pictures: int
+    size: tuple[int, int]
+
+
+def measure(pixels: NDArray[np.uint8]) -> Floats:
+    """float64[6]: light and contrast in gray levels, focus as ln of the gradient's energy relative to the contrast, colour as ln(red/blue),
+    and the centre of all edges in % of width and height."""
+    cv2 = opencv()
+    h, w = pixels.shape[:2]
+    step = max(1, min(h, w) // 256)
+    thin = pixels[::step, ::step]  # without smoothing: the focus is in the pixels
+    gray = cv2.cvtColor(np.ascontiguousarray(thin), cv2.COLOR_RGB2GRAY) if thin.ndim == 3 else np.ascontiguousarray(thin)
+    mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(gray))
+    middle = pixels[h // 2 - min(h, 256) // 2 :, w // 2 - min(w, 256) // 2 :][:256, :256]
+    fine = middle[..., 1] if middle.ndim == 3 else middle
+    sharp = float(cv2.meanStdDev(cv2.Laplacian(np.ascontiguousarray(fine), cv2.CV_16S))[1][0, 0])
+    focus = math.log((sharp + 0.5) / (deviation + 0.5))
+    colour = 0.0
+    if pixels.ndim == 3:
+        red, _, blue, _ = cv2.mean(np.ascontiguousarray(thin))
+        colour = math.log((red + 1) / (blue + 1))
+    small = cv2.resize(gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    edge = np.abs(cv2.Sobel(small, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(small, cv2.CV_32F, 0, 1))
+    total = float(edge.sum()) + 1e-6
+    at = np.arange(_SIDE) * (100 / _SIDE)
+    return np.array([mean, deviation, focus, colour, float(edge.sum(axis=0) @ at) / total, float(edge.sum(axis=1) @ at) / total])
+
+
+def usual(measured: Sequence[Floats], size: tuple[int, int]) -> Usual:
+    """Of the measures of good pictures of `size` (width, height)."""
+    values = np.asarray(measured)
+    n = len(values)
+    spread = values.std(axis=0, ddof=1) if n > 1 else np.zeros(values.shape[1])
+    wider = math.sqrt((n - 1) / chi2_quantile(0.05, n - 1)) if n > 2 else 4.0
+    return Usual(mean=tuple(values.mean(axis=0).tolist()), spread=tuple(np.maximum(spread * wider, _FLOOR).tolist()), pictures=n, size=size)
+
+
+class DriftWatch:
+    """Follows pictures one by one."""
+
+    def __init__(self, usual: Usual, false_alarm: float = 1e-5) -> None:
+        self.usual = usual
+        self._mean, self._spread = np.array(usual.mean), np.array(usual.spread)
+        self._room = 1.645 / math.sqrt(max(usual.pictures, 1))  # standard deviations that the learned mean itself may be off
+        self._limit = ewma_limit(_WEIGHT, round(1 / false_alarm, 6)) * math.sqrt(_WEIGHT / (2 - _WEIGHT)) + self._room
+        self.level = np.zeros(len(self._mean))  # EWMA, in standard deviations
+        self.drifting: set[Kind] = set()
+
+    def step(self, measured: Floats) -> list[tuple[Kind, bool]]:
+        """The measures of one picture; gives the kinds that began to drift (True) or have come back (False)."""
+        z = (measured - self._mean) / self._spread
+        self.level += _WEIGHT * (np.clip(z, -12, 12) - self.level)  # one picture of something else is no drift
+        sizes = self.sizes()
+        changed: list[tuple[Kind, bool]] = []
+        for kind, size in sizes.items():
+            if kind not in self.drifting and size > 1:
+                self.drifting.add(kind)
+                changed.append((kind, True))
+            elif kind in self.drifting and size < _BACK:
+                self.drifting.discard(kind)
+                changed.append((kind, False))
+        return changed
+
+    def sizes(self) -> dict[Kind, float]:
+        """How far each kind is from what is usual: 1 is the limit."""
+        size = np.abs(self.level) / self._limit
+        return dict(zip(KINDS, [*map(float, size[:4]), float(size[4:].max())], strict=True))
+
+    def told(self, kind: Kind) -> tuple[float, float]:
+        """(present, usual) of a kind, in its unit; of the position the coordinate that is further off."""
+        i = KINDS.index(kind)
+        if kind == "position":
+            i += int(abs(self.level[5]) > abs(self.level[4]))
+        return float(self._mean[i] + self.level[i] * self._spread[i]), float(self._mean[i])
+
+
+def restore(kept: Any) -> Usual:
+    """From plain data."""
+    return msgspec.convert(kept, Usual)

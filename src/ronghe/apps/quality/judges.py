@@ -1,0 +1,88 @@
+"""What judges a picture, whatever package it comes from: an inspector taught from good parts, or a comparison with a golden template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ronghe.apps.quality import packing
+from ronghe.apps.quality.inspector import Inspector
+from ronghe.apps.quality.records import Mark
+from ronghe.errors import ModelError
+from ronghe.models import Package
+from ronghe.text import Text
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """`score`: 1 is the reject limit. `heat` float32 (h, w) in the same unit, or None. `unlike`: why it cannot be trusted to pass."""
+
+    score: float
+    heat: NDArray[np.float32] | None
+    where: tuple[Mark, ...]
+    unlike: tuple[Text, ...] = ()
+
+
+class Judge(Protocol):
+    """Judges pictures. Raises RongheError for one that it cannot judge at all; safe to use from two threads."""
+
+    def judge(self, pixels: Pixels) -> Judged: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A judge and where it comes from. `pass_below` in units of the score; `held_out` are scores of good parts that it had not seen."""
+
+    judge: Judge
+    name: str
+    version: str
+    hash: str
+    created: int  # ns since 1970 UTC
+    good: int
+    pass_below: float
+    false_reject: float | None
+    held_out: tuple[float, ...] = ()
+
+
+def open_model(package: Package, where: str = "") -> Model:
+    """The model of a package. Raises ModelError for one that is of no kind that judges pictures."""
+    manifest = package.manifest
+    if manifest.kind == packing.KIND:
+        return of_inspector(packing.unpack(package, where), manifest.name, manifest.version, package.hash, manifest.created)
+    raise ModelError(
+        Text(f"{manifest.kind!r} does not judge pictures", f"{manifest.kind!r} 不是图像检测模型"),
+        where=where,
+        todo=Text(f"give one of kind {packing.KIND}", f"请使用 {packing.KIND} 类型的模型包"),
+    )
+
+
+def of_inspector(inspector: Inspector, name: str, version: str, hash: str, created: int) -> Model:
+    """An inspector as a model."""
+    unit = 1 / inspector.thresholds.reject
+    return Model(
+        judge=_ByInspector(inspector),
+        name=name,
+        version=version,
+        hash=hash,
+        created=created,
+        good=int(inspector.training.get("images", 0)),
+        pass_below=inspector.thresholds.pass_below * unit,
+        false_reject=inspector.promise.rate,
+        held_out=tuple(float(s) * unit for s in inspector.training.get("held_out", ())),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _ByInspector:
+    inspector: Inspector
+
+    def judge(self, pixels: Pixels) -> Judged:
+        found = self.inspector.judge(pixels)
+        h, w = pixels.shape[:2]
+        marks = tuple((r.x0 / w, r.y0 / h, r.x1 / w, r.y1 / h, r.score, "") for r in found.where)
+        return Judged(found.score, found.heat, marks, found.unlike)

@@ -1,0 +1,283 @@
+"""Teaching on the node: from examples and from what people said of parts, in the background, and never silently worse.
+
+A first model is taken up when it is ready. Every later one is a candidate: half of the labelled parts (by a hash of their number, always
+the same) are kept from it, and on them it is compared with the model at work. Both get their thresholds by the same rule from the same
+labels. What counts is the share of parts that each decides rightly without a person: good ones passed, defective ones rejected. The
+interval of the difference is a paired bootstrap's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ronghe.apps.quality import drift, packing
+from ronghe.apps.quality.examples import Examples
+from ronghe.apps.quality.judges import Judge, Model, of_inspector
+from ronghe.apps.quality.learn import learn
+from ronghe.apps.quality.records import Part, Records
+from ronghe.apps.quality.settings import Options
+from ronghe.apps.quality.thresholds import Thresholds, choose
+from ronghe.errors import AppError, ModelError, PictureError, RongheError
+from ronghe.models import save
+from ronghe.picture import decode, read
+from ronghe.text import Text
+
+log = logging.getLogger(__name__)
+
+Pixels = NDArray[np.uint8]
+_MOST_PICTURES: Final = 300
+_MOST_BYTES: Final = 1 << 30  # of pictures in memory while it is taught
+_FEWEST_HELD_OUT: Final = 6
+_ROUNDS: Final = 2000
+
+
+class Gain(msgspec.Struct, frozen=True, kw_only=True):
+    """Share decided rightly by the model at work and by the candidate, and the 95 % interval of the difference."""
+
+    before: float
+    after: float
+    low: float
+    high: float
+    parts: int
+    escapes_before: int
+    escapes_after: int
+
+    @property
+    def better(self) -> bool:
+        """Whether it may be adopted: not worse, and nothing defective more passes."""
+        return self.after >= self.before and self.escapes_after <= self.escapes_before
+
+    def text(self) -> Text:
+        """In words."""
+        numbers = f"{100 * self.before:.1f} % → {100 * self.after:.1f} %"
+        interval = f"{100 * self.low:+.1f} … {100 * self.high:+.1f}"
+        return Text(
+            f"decided rightly without a person: {numbers} of {self.parts} labelled parts kept aside (difference {interval} points, 95 %);"
+            f" defective ones passed: {self.escapes_before} → {self.escapes_after}",
+            f"无需人工即判断正确：{numbers}（{self.parts} 件留出的已标注工件，差值 {interval} 个百分点，95% 置信）；"
+            f"漏检：{self.escapes_before} → {self.escapes_after}",
+        )
+
+
+class Lesson(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of teaching; kept beside the model. Scores are in units of the model's own reject limit."""
+
+    version: str
+    hash: str
+    created: int  # ns since 1970 UTC
+    by: str
+    good: int
+    defective: int
+    thresholds: Thresholds
+    usual: drift.Usual
+    good_scores: tuple[float, ...]  # held out
+    defective_scores: tuple[float, ...]
+    gain: Gain | None = None
+
+    @property
+    def better(self) -> bool:
+        """Whether it may be adopted."""
+        return self.gain is None or self.gain.better
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a teacher needs to know. `present` is the model at work."""
+
+    name: str
+    version: str
+    by: str
+    created: int
+    examples: Examples
+    archive: Path
+    models: Path
+    options: Options
+    present: Model | None
+
+
+@dataclass(slots=True)
+class _Material:
+    good: list[Pixels] = field(default_factory=list)
+    defective: list[Pixels] = field(default_factory=list)
+    kept_aside: list[tuple[Pixels, bool]] = field(default_factory=list)  # (picture, whether it is good)
+    bytes: int = 0
+
+    def room(self, pixels: Pixels) -> bool:
+        self.bytes += pixels.nbytes
+        return self.bytes <= _MOST_BYTES
+
+
+class Teacher:
+    """Teaches in a thread of its own. `outcome` is None until it is over."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.progress = 0.0
+        self.message = Text("reading pictures", "正在读取图像")
+        self.outcome: Lesson | RongheError | None = None
+        self._thread = threading.Thread(target=self._work, name=f"teaching {task.name}", daemon=True)
+        self._thread.start()
+
+    def join(self, timeout: float) -> None:
+        """Waits for the end."""
+        self._thread.join(timeout)
+
+    def _work(self) -> None:
+        if sys.platform == "linux":  # there a thread has a priority of its own: the line comes first
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+        try:
+            self.outcome = teach(self.task, self._say)
+        except RongheError as e:
+            self.outcome = e
+        except Exception as e:
+            log.exception("teaching %s", self.task.name)
+            self.outcome = AppError(Text(f"teaching failed: {type(e).__name__}; see the log", f"训练失败：{type(e).__name__}，详见日志"))
+
+    def _say(self, progress: float, message: Text) -> None:
+        self.progress, self.message = progress, message
+
+
+def teach(task: Task, say: Callable[[float, Text], None]) -> Lesson:
+    """Learns, sets thresholds, compares, and writes the model and its lesson. Raises RongheError."""
+    found = _gather(task)
+    say(0.15, Text(f"learning from {len(found.good)} good pictures", f"正在用 {len(found.good)} 张良品图像学习"))
+    inspector = learn(found.good, false_reject=task.options.false_reject, review=task.options.review)
+    package = packing.pack(inspector, name=task.name, created=task.created, version=task.version)
+    task.models.mkdir(parents=True, exist_ok=True)
+    digest = save(task.models / f"{task.version}.model", package)
+    model = of_inspector(inspector, task.name, task.version, digest, task.created)
+    say(0.85, Text("comparing", "正在比较"))
+    bad = [*found.defective, *(p for p, good in found.kept_aside if not good)]
+    scores = _scores(model.judge, bad)
+    thresholds = _thresholds(model, scores, task.options)
+    lesson = Lesson(
+        version=task.version,
+        hash=digest,
+        created=task.created,
+        by=task.by,
+        good=len(found.good),
+        defective=len(scores),
+        thresholds=thresholds,
+        usual=_usual(found.good),
+        good_scores=model.held_out,
+        defective_scores=tuple(scores),
+        gain=_compare(task, model, thresholds, bad, found.kept_aside),
+    )
+    (task.models / f"{task.version}.json").write_bytes(msgspec.json.encode(lesson))
+    return lesson
+
+
+def _gather(task: Task) -> _Material:
+    found = _Material()
+    records = Records(task.archive)
+    try:
+        labelled = list(reversed(records.labelled()))
+        aside = task.present is not None and len(labelled) >= 2 * _FEWEST_HELD_OUT
+        for part in labelled:
+            _add(found, records, part, aside and kept_aside(part.id))
+    finally:
+        records.close()
+    for label, pixels in (("good", found.good), ("defective", found.defective)):
+        for path in spread(task.examples.files(label), _MOST_PICTURES - min(len(pixels), _MOST_PICTURES // 2)):
+            picture = read(path)
+            if found.room(picture):
+                pixels.append(picture)
+    return found
+
+
+def _add(found: _Material, records: Records, part: Part, aside: bool) -> None:
+    data = records.original(part.id)
+    if data is None or part.verdict == "unreadable":
+        return
+    try:
+        pixels = decode(data, where=str(part.id))
+    except PictureError as e:
+        log.warning("part %s is passed over: %s", part.id, e)
+        return
+    if not found.room(pixels):
+        return
+    if aside:
+        found.kept_aside.append((pixels, part.label == "good"))
+    elif part.label == "good":
+        if len(found.good) < _MOST_PICTURES // 2:  # the rest of the room is for what people chose as examples
+            found.good.append(pixels)
+    else:
+        found.defective.append(pixels)
+
+
+def kept_aside(part: int) -> bool:
+    """Whether a labelled part is for comparing and not for teaching: one half, always the same."""
+    return hashlib.sha256(str(part).encode()).digest()[0] % 2 == 0
+
+
+def spread(paths: Sequence[Path], most: int) -> list[Path]:
+    """At most so many, evenly over all."""
+    if len(paths) <= most:
+        return list(paths)
+    return [paths[i] for i in np.linspace(0, len(paths) - 1, most).round().astype(int)]
+
+
+def _scores(judge: Judge, pictures: Sequence[Pixels]) -> list[float]:
+    return [judge.judge(p).score for p in pictures]
+
+
+def _thresholds(model: Model, defective: Sequence[float], o: Options) -> Thresholds:
+    return choose(model.held_out, defective, model.pass_below, escape=o.escape, review=max(o.review, 0.05), confidence=o.confidence)
+
+
+def _usual(good: Sequence[Pixels]) -> drift.Usual:
+    sizes = [(p.shape[1], p.shape[0]) for p in good]
+    size = max(set(sizes), key=sizes.count)
+    return drift.usual([drift.measure(p) for p, s in zip(good, sizes, strict=True) if s == size], size)
+
+
+def _compare(
+    task: Task, model: Model, thresholds: Thresholds, defective: Sequence[Pixels], kept: Sequence[tuple[Pixels, bool]]
+) -> Gain | None:
+    """The candidate against the model at work; None where there is none, or too few parts to compare by."""
+    if task.present is None or len(kept) < _FEWEST_HELD_OUT:
+        return None
+    old = _thresholds(task.present, _scores(task.present.judge, defective), task.options)
+    good = np.array([g for _, g in kept])
+    before = np.array(_scores(task.present.judge, [p for p, _ in kept]))
+    after = np.array(_scores(model.judge, [p for p, _ in kept]))
+    return gain(before, old, after, thresholds, good)
+
+
+def gain(before: NDArray[Any], old: Thresholds, after: NDArray[Any], new: Thresholds, good: NDArray[np.bool_]) -> Gain:
+    """From scores float64[n] of the same parts by both models, and which of them are good."""
+    right_before = np.where(good, before <= old.passing, before > old.reject).astype(float)
+    right_after = np.where(good, after <= new.passing, after > new.reject).astype(float)
+    rng = np.random.default_rng(0)
+    difference = right_after - right_before
+    again = difference[rng.integers(len(good), size=(_ROUNDS, len(good)))].mean(axis=1)
+    low, high = np.quantile(again, [0.025, 0.975])
+    return Gain(
+        before=float(right_before.mean()),
+        after=float(right_after.mean()),
+        low=float(low),
+        high=float(high),
+        parts=len(good),
+        escapes_before=int((~good & (before <= old.passing)).sum()),
+        escapes_after=int((~good & (after <= new.passing)).sum()),
+    )
+
+
+def load_lesson(path: Path) -> Lesson:
+    """A lesson as it was kept. Raises ModelError."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Lesson)
+    except (OSError, msgspec.DecodeError) as e:
+        raise ModelError(Text(f"what is known of the model cannot be read: {e}", f"模型说明无法读取：{e}"), where=str(path)) from e
