@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ronghe.apps.quality import packing
+from ronghe.apps.quality import packing, template_judge
 from ronghe.apps.quality.inspector import Inspector
 from ronghe.apps.quality.records import Mark
 from ronghe.errors import ModelError
@@ -16,6 +16,9 @@ from ronghe.models import Package
 from ronghe.text import Text
 
 Pixels = NDArray[np.uint8]
+
+_DOUBTFUL: Final = 0.85
+"""Of the limit on a difference from a template: from here to the limit a person decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,15 @@ def open_model(package: Package, where: str = "") -> Model:
     manifest = package.manifest
     if manifest.kind == packing.KIND:
         return of_inspector(packing.unpack(package, where), manifest.name, manifest.version, package.hash, manifest.created)
+    if manifest.kind == template_judge.KIND:
+        templates = template_judge.unpack(package, where)
+        return of_templates(templates, manifest.name, manifest.version, package.hash, manifest.created)
     raise ModelError(
         Text(f"{manifest.kind!r} does not judge pictures", f"{manifest.kind!r} 不是图像检测模型"),
         where=where,
-        todo=Text(f"give one of kind {packing.KIND}", f"请使用 {packing.KIND} 类型的模型包"),
+        todo=Text(
+            f"give one of kind {packing.KIND} or {template_judge.KIND}", f"请使用 {packing.KIND} 或 {template_judge.KIND} 类型的模型包"
+        ),
     )
 
 
@@ -75,6 +83,36 @@ def of_inspector(inspector: Inspector, name: str, version: str, hash: str, creat
         false_reject=inspector.promise.rate,
         held_out=tuple(float(s) * unit for s in inspector.training.get("held_out", ())),
     )
+
+
+def of_templates(templates: template_judge.Templates, name: str, version: str, hash: str, created: int) -> Model:
+    """Golden templates as a model. No good part was needed, so that nothing is known of how many are rejected."""
+    return Model(
+        judge=_ByTemplates(templates),
+        name=name,
+        version=version,
+        hash=hash,
+        created=created,
+        good=len(templates.names),
+        pass_below=_DOUBTFUL,
+        false_reject=None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _ByTemplates:
+    """The score is the largest difference, whose limit the comparison knows."""
+
+    templates: template_judge.Templates
+
+    def judge(self, pixels: Pixels) -> Judged:
+        found = self.templates.compare(pixels)[1]
+        h, w = pixels.shape[:2]
+        unit = 1 / self.templates.comparer.settings.least
+        ranked = sorted(found.defects, key=lambda d: -d.score)
+        marks = tuple((d.box[0] / w, d.box[1] / h, d.box[2] / w, d.box[3] / h, d.score * unit, d.name.en) for d in ranked)
+        score = max((d.score for d in (*found.defects, *found.doubtful)), default=0.0) * unit
+        return Judged(score, None, marks, (found.reason,) if found.reason is not None else ())
 
 
 @dataclass(frozen=True, slots=True)
