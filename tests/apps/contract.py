@@ -1,4 +1,5 @@
-"""The contract that every app keeps, as tests: subclass `AppContract` in an app's own tests and give it a `make` fixture.
+"""The contract that every app keeps, as tests: subclass `AppContract` in an app's own tests and give it a `make` fixture; for an app that
+looks at pictures `PictureContract`.
 
     @pytest.fixture
     def make(plant):
@@ -7,11 +8,15 @@
     class TestDetectContract(AppContract):
         rows = process(600)              # float64[n, k] over wants().tags: something worth finding is in them
 
+    class TestInspectContract(PictureContract):
+        pictures = recording()           # Pictures of its image tags: something worth finding is in them, and ends
+
 `make(state)` gives a new app over a state folder; two apps over the same folder, one after the other, are one app that was restarted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +27,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ronghe import plugins
-from ronghe.apps.contract import App, Finding, Result
+from ronghe.apps.contract import App, Finding, Question, Result
+from ronghe.errors import RongheError
 from ronghe.guard import Advice
+from ronghe.picture import Picture
 from ronghe.signals import Window
 from ronghe.signals import quality as q
 from ronghe.text import Text
@@ -50,10 +57,29 @@ def findings(results: list[Result]) -> list[Finding]:
     return [f for r in results for f in r.findings]
 
 
-class AppContract:
-    """Every app keeps these. `rows` must make the app find something that later ends."""
+def show(app: App, pictures: list[Picture]) -> list[Result]:
+    """The results of pictures, each with a row of good values at its time."""
+    out = []
+    for p in pictures:
+        out.append(app.see(p))
+        wants = app.wants()
+        value = np.array([[float(p.number) if t == p.tag else 1.0 for t in wants.tags]])
+        codes = np.array([[p.quality if t == p.tag else q.GOOD for t in wants.tags]], np.uint32)
+        out.append(app.step(Window(wants.tags, np.array([p.time]), value, codes, np.zeros_like(value))))
+    return out
 
-    rows: Floats
+
+class Contract:
+    """Every app keeps these. What `results` feeds it must make it find something that later ends."""
+
+    def results(self, app: App, start: int = 0, end: int | None = None) -> list[Result]:
+        """The results of all input, or of a part of it."""
+        raise NotImplementedError
+
+    @property
+    def size(self) -> int:
+        """How much input there is."""
+        raise NotImplementedError
 
     @pytest.fixture
     def state(self, tmp_path: Path) -> Path:
@@ -78,7 +104,7 @@ class AppContract:
         wants = app.wants()
         assert wants.every > 0
         assert len(set(wants.tags)) == len(wants.tags) > 0
-        assert set(wants.tags) <= set(app.plant.tags)
+        assert set(wants.tags) | set(wants.pictures) <= set(app.plant.tags)
         assert app.wants() == wants
 
     def test_pages_have_two_languages_and_slugs_of_their_own(self, app: App) -> None:
@@ -86,7 +112,7 @@ class AppContract:
         assert all(p.title.zh for p in app.pages)
 
     def test_what_it_finds(self, app: App) -> None:
-        found = findings(feed(app, self.rows))
+        found = findings(self.results(app))
         assert found, "give it rows in which something is to be found"
         standing: set[str] = set()
         for f in found:
@@ -98,7 +124,7 @@ class AppContract:
             assert f.active or f.key in standing, "what ends has begun"
             (standing.add if f.active else standing.discard)(f.key)
             for e in f.evidence:
-                assert e.tag in app.plant.tags
+                assert e.tag in app.plant.tags or e.tag.startswith(f"apps/{app.name}/")
                 assert 0 <= e.share <= 1 + 1e-9
                 assert np.isfinite([e.value, e.expected]).all()
         times = [f.time for f in found]
@@ -106,7 +132,7 @@ class AppContract:
         assert any(not f.active for f in found)
 
     def test_advice_is_about_a_finding_and_a_set_point(self, app: App) -> None:
-        results = feed(app, self.rows)
+        results = self.results(app)
         keys = {f.key for f in findings(results)}
         advice = [a for r in results for a in r.advice]
         assert len({a.id for a in advice}) == len(advice)
@@ -119,44 +145,30 @@ class AppContract:
             assert a.reason.zh
 
     def test_results_are_plain_data(self, app: App) -> None:
-        for result in feed(app, self.rows):
+        for result in self.results(app):
             assert msgspec.json.decode(msgspec.json.encode(result), type=Result) == result
             assert all(np.isfinite(v) for v in result.signals.values())
-
-    def test_many_rows_at_once_are_as_good_as_one_by_one(self, make: Make, tmp_path: Path) -> None:
-        said = []
-        for at_once in (1, 7, 100):
-            folder = tmp_path / str(at_once)
-            folder.mkdir()
-            said.append([(f.key, f.active, f.time) for f in findings(feed(make(folder), self.rows, at_once))])
-        assert said[0] == said[1] == said[2]
 
     def test_the_same_rows_give_the_same_findings(self, make: Make, tmp_path: Path) -> None:
         said = []
         for name in "ab":
             (tmp_path / name).mkdir()
-            said.append([(f.key, f.active, f.time, f.text) for f in findings(feed(make(tmp_path / name), self.rows))])
+            said.append([(f.key, f.active, f.time, f.text) for f in findings(self.results(make(tmp_path / name)))])
         assert said[0] == said[1]
-
-    def test_no_rows_are_nothing(self, app: App) -> None:
-        assert app.step(window(app, self.rows[:0])) == Result()
-
-    def test_nothing_good_is_borne(self, app: App) -> None:
-        feed(app, self.rows)
-        feed(app, np.full((200, self.rows.shape[1]), np.nan))
-        feed(app, self.rows)
 
     def test_it_goes_on_after_a_restart(self, make: Make, state: Path) -> None:
         """However often it is stopped, the same is found in the end; a condition may be told again, none is forgotten."""
-        whole = {f.key for f in findings(feed(make(state), self.rows))}
+        first = make(state)
+        whole = {f.key for f in findings(self.results(first))}
+        first.close()
         for old in state.rglob("*"):
             if old.is_file():
                 old.unlink()
-        cuts = [0, len(self.rows) // 5, len(self.rows) // 3, len(self.rows)]
+        cuts = [0, self.size // 5, self.size // 3, self.size]
         keys: set[str] = set()
         for a, b in itertools.pairwise(cuts):
             app = make(state)
-            keys |= {f.key for f in findings(feed(app, self.rows[a:b]))}
+            keys |= {f.key for f in findings(self.results(app, a, b))}
             app.close()
         assert whole <= keys
 
@@ -171,8 +183,80 @@ class AppContract:
         here = state.parent / "elsewhere"
         here.mkdir()
         monkeypatch.chdir(here)
-        feed(make(state), self.rows)
+        self.results(make(state))
         assert list(here.iterdir()) == []
 
     def test_its_words(self, app: App) -> None:
-        assert all(isinstance(f.text, Text) for f in findings(feed(app, self.rows)))
+        assert all(isinstance(f.text, Text) for f in findings(self.results(app)))
+
+    def test_what_may_be_asked_is_said_and_nothing_else_is_answered(self, app: App) -> None:
+        assert set(app.verbs.values()) <= {"read", "operate", "change"}
+        with pytest.raises(RongheError):
+            app.ask(Question(verb="no such verb"))
+        for verb, right in app.verbs.items():
+            with contextlib.suppress(RongheError):  # it lacks an argument
+                answer = app.ask(Question(verb=verb))
+                assert isinstance(answer, bytes) or msgspec.json.encode(answer), (verb, right)
+
+
+class AppContract(Contract):
+    """Every app that is given rows keeps these, too."""
+
+    rows: Floats
+
+    def results(self, app: App, start: int = 0, end: int | None = None) -> list[Result]:
+        return feed(app, self.rows[start:end])
+
+    @property
+    def size(self) -> int:
+        return len(self.rows)
+
+    def test_many_rows_at_once_are_as_good_as_one_by_one(self, make: Make, tmp_path: Path) -> None:
+        said = []
+        for at_once in (1, 7, 100):
+            folder = tmp_path / str(at_once)
+            folder.mkdir()
+            said.append([(f.key, f.active, f.time) for f in findings(feed(make(folder), self.rows, at_once))])
+        assert said[0] == said[1] == said[2]
+
+    def test_no_rows_are_nothing(self, app: App) -> None:
+        assert app.step(window(app, self.rows[:0])) == Result()
+
+    def test_nothing_good_is_borne(self, app: App) -> None:
+        feed(app, self.rows)
+        feed(app, np.full((200, self.rows.shape[1]), np.nan))
+        feed(app, self.rows)
+
+
+class PictureContract(Contract):
+    """Every app that looks at pictures keeps these, too."""
+
+    pictures: list[Picture]
+
+    def results(self, app: App, start: int = 0, end: int | None = None) -> list[Result]:
+        return show(app, self.pictures[start:end])
+
+    @property
+    def size(self) -> int:
+        return len(self.pictures)
+
+    def test_what_it_looks_at_are_images(self, app: App) -> None:
+        assert app.wants().pictures
+        assert {p.tag for p in self.pictures} <= set(app.wants().pictures)
+        assert all(app.plant.property_of(t).type == "image" for t in app.wants().pictures)
+
+    def test_whatever_it_is_shown_is_borne(self, app: App) -> None:
+        """Nothing to see, one pixel, gray, all black, all white, another size, a time that goes back."""
+        black = np.zeros((64, 48, 3), np.uint8)
+        one = self.pictures[0]
+        for i, pixels in enumerate((None, black[:1, :1], black[..., 0], black, black + 255, None)):
+            code = q.BAD if pixels is None else q.GOOD
+            result = app.see(Picture(one.tag, one.time - i, i, pixels, code, Text("x", "x") if pixels is None else None))
+            assert all(np.isfinite(v) for v in result.signals.values())
+        self.results(app)
+
+    def test_pictures_are_left_as_they_are(self, app: App) -> None:
+        for p in self.pictures:
+            if p.pixels is not None:
+                p.pixels.flags.writeable = False
+        self.results(app)

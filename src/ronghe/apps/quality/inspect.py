@@ -51,12 +51,12 @@ log = logging.getLogger(__name__)
 
 _CODES: Final[dict[Verdict, float]] = {"pass": 0.0, "review": 1.0, "reject": 2.0, "unreadable": 3.0}
 _SIZE: Final = 0.1  # a picture may differ so much in width or height from those it was taught with
-_FIRST_PASSED: Final = 50  # pictures from which the usual look is learned where the model does not say it
 
 
 class Inspect(App):
-    """One camera of one line. Signals: `score` (1 is the limit), `verdict` (0 pass, 1 review, 2 reject, 3 unreadable), `yield`,
-    `reject_rate`, `unreadable_rate` and `rate_CLASS` over the last `group` parts; while it is taught `learned` (0..1)."""
+    """One camera of one line. Signals: `score` (1 is the limit), `verdict` (0 pass, 1 review, 2 reject, 3 unreadable), `rejected` (0 or 1:
+    in its mean over a time the worth of an action is measured); `yield`, `reject_rate`, `unreadable_rate` and `rate_CLASS` over the last
+    `group` parts; while it is taught `learned` (0..1)."""
 
     uses: ClassVar[str] = "quality.inspect"
     Options: ClassVar[type[Options]] = Options
@@ -100,10 +100,9 @@ class Inspect(App):
         self._said = Standing(state / "standing.json")
         self._standing: dict[str, Change] = {}
         self._waiting: list[Finding] = []  # findings made while a question was answered
-        self._recent: deque[tuple[Verdict, str]] = deque(maxlen=o.group)
+        self._recent: deque[tuple[Verdict, tuple[str, ...]]] = deque(maxlen=o.group)
         self._bad_since = 0
         self._seen = 0  # parts since the start
-        self._first_passed: list[drift.Floats] = []
         self._place = plant.equipment_name(equipment) if equipment else Text(name, name)
         self.watching = self._watch()
         self._answers = Answers(self)
@@ -126,7 +125,7 @@ class Inspect(App):
             return Result(findings=self._told([]), signals=self._collect(picture))
         part, judged, measured = self._judge(picture)
         self.archive.put(part, picture.pixels, judged.heat if judged is not None and part.verdict != "pass" else None)
-        self._recent.append((part.verdict, part.kind))
+        self._recent.append((part.verdict, part.kinds))
         self._seen += 1
         changes = self.watching.part(part, measured)
         return Result(findings=self._told([self._finding(c, picture.time) for c in changes]), signals=self._signals(part))
@@ -200,7 +199,7 @@ class Inspect(App):
             kind=judged.where[0][5] if judged is not None and judged.where and verdict != "pass" else "",
         )
         if verdict == "pass" and measured is not None and self.watching.drift is None:
-            self._learn_look(measured, part.size)
+            self.watching.learn_look(measured, part.size)
         return part, judged, measured
 
     def _verdict(self, judged: Judged, picture: Picture) -> tuple[Verdict, Text | None]:
@@ -232,20 +231,14 @@ class Inspect(App):
         watch, size = self.watching.drift, (picture.pixels.shape[1], picture.pixels.shape[0])
         return drift.measure(picture.pixels) if watch is None or watch.usual.size == size else None
 
-    def _learn_look(self, measured: drift.Floats, size: tuple[int, int]) -> None:
-        """A package that was made elsewhere does not say how its pictures look here: the first passed parts do."""
-        self._first_passed.append(measured)
-        if len(self._first_passed) >= _FIRST_PASSED:
-            self.watching.drift = drift.DriftWatch(drift.usual(self._first_passed, size), self.options.false_alarm)
-            self._first_passed = []
-
     def _signals(self, part: Part) -> dict[str, float]:
         n = len(self._recent)
-        signals = {"verdict": _CODES[part.verdict], "yield": sum(v == "pass" for v, _ in self._recent) / n}
+        signals = {"verdict": _CODES[part.verdict], "rejected": float(part.verdict == "reject")}
+        signals["yield"] = sum(v == "pass" for v, _ in self._recent) / n
         for verdict, name in (("reject", "reject_rate"), ("unreadable", "unreadable_rate")):
             signals[name] = sum(v == verdict for v, _ in self._recent) / n
-        for kind in {k for _, k in self._recent if k}:
-            signals[f"rate_{slug(kind)}"] = sum(k == kind for _, k in self._recent) / n
+        for kind in {k for _, kinds in self._recent for k in kinds}:
+            signals[f"rate_{slug(kind)}"] = sum(kind in kinds for _, kinds in self._recent) / n
         if part.score is not None and np.isfinite(part.score):
             signals["score"] = part.score
         return signals

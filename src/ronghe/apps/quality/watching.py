@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from ronghe.apps.quality import saying
 from ronghe.apps.quality.arl import ewma_limit
 from ronghe.apps.quality.drift import UNITS, DriftWatch, Floats, Kind, Usual
+from ronghe.apps.quality.drift import usual as usual_of
 from ronghe.apps.quality.rates import RateWatch, State
 from ronghe.apps.quality.records import Part
 from ronghe.apps.quality.settings import Options
@@ -24,8 +26,10 @@ log = logging.getLogger(__name__)
 
 _UNREADABLE: Final = 0.005  # what a healthy camera may give
 _GAP_OVER: Final = 100  # parts in a row without a gap
+_PARTS_TO_BLAME: Final = 20  # rejects in a row: before, a defect explains how a picture looks; from then on rather the picture the rejects
 _WEIGHT: Final = 0.1
 _SAVE: Final = 64  # parts
+_FIRST_PASSED: Final = 50  # pictures from which the usual look is learned
 
 Shown = tuple[str, float, float, str]
 """Signal, its value, what is usual, unit."""
@@ -59,6 +63,8 @@ class Kept(msgspec.Struct, kw_only=True):
     of: str = ""
     rates: dict[str, State] = {}
     level: Level = msgspec.field(default_factory=Level)
+    look: Usual | None = None  # of the first passed pictures, where the model does not say how good ones look
+    first: list[tuple[float, ...]] = []
 
 
 class Watching:
@@ -70,10 +76,12 @@ class Watching:
         self._rates = {k: self._rate(k, s) for k, s in self._kept.rates.items()}
         for kind in ("reject", "unreadable"):
             self._rates.setdefault(kind, self._rate(kind))
-        self.drift = DriftWatch(usual, options.false_alarm) if usual is not None else None
+        look = usual or self._kept.look
+        self.drift = DriftWatch(look, options.false_alarm) if look is not None else None
         self._last = 0  # number of the last picture
         self.missed = 0
         self._missed_now, self._without_gap = 0, 0
+        self._rejects = 0  # in a row
         self._limit = ewma_limit(_WEIGHT, 2 * round(1 / options.false_alarm, 6)) * math.sqrt(_WEIGHT / (2 - _WEIGHT))
 
     def _load(self, of: str) -> Kept:
@@ -105,20 +113,30 @@ class Watching:
     def part(self, part: Part, measured: Floats | None) -> list[Change]:
         """One more part, and the measures of its picture where they can be compared."""
         changes = self._numbers(part.number) if self._options.every_part else []
-        kind = part.kind if part.verdict in ("reject", "review") else ""
-        if kind and kind not in self._rates:
-            self._rates[kind] = self._since_the_first(kind)
+        kinds = part.kinds
+        for kind in kinds:
+            if kind not in self._rates:
+                self._rates[kind] = self._since_the_first(kind)
         for name, watch in self._rates.items():
-            happened = {"reject": part.verdict == "reject", "unreadable": part.verdict == "unreadable"}.get(name, name == kind)
+            happened = {"reject": part.verdict == "reject", "unreadable": part.verdict == "unreadable"}.get(name, name in kinds)
             if (change := watch.step(happened, part.time)) is not None:
                 changes.append(self._rate_change(name, watch, change == "rise"))
         if part.verdict == "pass" and part.score is not None:
             changes += self._level(part.score)
-        if measured is not None and self.drift is not None:
+        self._rejects = self._rejects + 1 if part.verdict == "reject" else 0
+        if measured is not None and self.drift is not None and not 0 < self._rejects < _PARTS_TO_BLAME:
             changes += [self._drift_change(k, active, self.drift) for k, active in self.drift.step(measured)]
         if self._rates["unreadable"].state.parts % _SAVE == 0:
             self.save()
         return changes
+
+    def learn_look(self, measured: Floats, size: tuple[int, int]) -> None:
+        """A package that was made elsewhere does not say how its pictures look here: the first passed parts do."""
+        kept = self._kept
+        kept.first.append(tuple(measured.tolist()))
+        if len(kept.first) >= min(_FIRST_PASSED, self._options.base):
+            kept.look, kept.first = usual_of([np.array(m) for m in kept.first], size), []
+            self.drift = DriftWatch(kept.look, self._options.false_alarm)
 
     def _since_the_first(self, kind: str) -> RateWatch:
         """A class that was never seen before: so far it happened to none of the parts."""
