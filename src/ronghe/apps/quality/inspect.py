@@ -29,8 +29,9 @@ from ronghe.apps.contract import App, Finding, Page, Question, Result, Right, Wa
 from ronghe.apps.quality import drift, saying
 from ronghe.apps.quality.answers import Answers
 from ronghe.apps.quality.archive import Archive, png
+from ronghe.apps.quality.classify import Classes, unpack
 from ronghe.apps.quality.examples import Examples
-from ronghe.apps.quality.judges import Judged
+from ronghe.apps.quality.judges import Judged, name_defects
 from ronghe.apps.quality.learning import Lesson, Task, Teacher
 from ronghe.apps.quality.present import Present
 from ronghe.apps.quality.records import Part, Verdict
@@ -40,6 +41,7 @@ from ronghe.apps.quality.watching import Change, Watching
 from ronghe.apps.standing import Standing
 from ronghe.errors import AppError, RongheError
 from ronghe.guard.advice import Advice, Evidence
+from ronghe.models import load
 from ronghe.picture import Picture
 from ronghe.plant import Plant
 from ronghe.signals import Window
@@ -93,6 +95,7 @@ class Inspect(App):
         self._adviser = Adviser(name, plant, equipment, o.advise)
         self._tags = tuple(dict.fromkeys([self.image, *self._adviser.set_points]))
         self.present = Present(state, Path(plant.folder) / o.model if o.model else None)
+        self._classes = _classes(Path(plant.folder) / o.classes) if o.classes else None
         self.examples = Examples(state / "examples")
         self.archive = Archive(state, keep_parts=o.keep_parts, keep_bytes=round(o.keep_gigabytes * 2**30))
         self.teacher: Teacher | None = None
@@ -184,6 +187,9 @@ class Inspect(App):
             else:
                 measured = self._measure(picture)
                 verdict, reason = self._verdict(judged, picture)
+        where = judged.where if judged is not None else ()
+        if self._classes is not None and where and verdict != "pass" and pixels is not None:
+            where = name_defects(self._classes, pixels, where)
         part = Part(
             id=self.archive.new_id(),
             time=picture.time,
@@ -191,12 +197,12 @@ class Inspect(App):
             name=picture.name,
             verdict=verdict,
             score=float(judged.score) if judged is not None else None,
-            where=judged.where if judged is not None else (),
+            where=where,
             size=(pixels.shape[1], pixels.shape[0]) if pixels is not None else (0, 0),
             model=model.hash[:16],
             reason=reason,
             audit=verdict == "pass" and self.options.audit > 0 and bool(self._rng.random() < self.options.audit),
-            kind=judged.where[0][5] if judged is not None and judged.where and verdict != "pass" else "",
+            kind=where[0][5] if where and verdict != "pass" else "",
         )
         if verdict == "pass" and measured is not None and self.watching.drift is None:
             self.watching.learn_look(measured, part.size)
@@ -385,6 +391,10 @@ def bad(code: int) -> bool:
 def slug(kind: str) -> str:
     """A class as part of a tag."""
     return re.sub(r"[^\w-]+", "_", kind)
+
+
+def _classes(path: Path) -> Classes:
+    return unpack(load(path), str(path))
 
 
 def _image(plant: Plant, equipment: str, wanted: str, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ronghe.apps.quality import packing, template_judge
+from ronghe.apps.quality import classify, packing, template_judge
 from ronghe.apps.quality.inspector import Inspector
 from ronghe.apps.quality.records import Mark
 from ronghe.errors import ModelError
@@ -17,6 +17,8 @@ from ronghe.text import Text
 
 Pixels = NDArray[np.uint8]
 
+UNKNOWN: Final = "unknown"
+_NAMED: Final = 3  # boxes of a picture whose class is asked for: each costs two runs of a network
 _DOUBTFUL: Final = 0.85
 """Of the limit on a difference from a template: from here to the limit a person decides."""
 
@@ -124,3 +126,14 @@ class _ByInspector:
         h, w = pixels.shape[:2]
         marks = tuple((r.x0 / w, r.y0 / h, r.x1 / w, r.y1 / h, r.score, "") for r in found.where)
         return Judged(found.score, found.heat, marks, found.unlike)
+
+
+def name_defects(classes: classify.Classes, pixels: Pixels, where: tuple[Mark, ...]) -> tuple[Mark, ...]:
+    """The marks with the classes of the most unusual ones; "unknown" for what is like nothing that was shown."""
+    h, w = pixels.shape[:2]
+    boxes = [
+        (int(x0 * w), int(y0 * h), max(round(x1 * w), int(x0 * w) + 1), max(round(y1 * h), int(y0 * h) + 1)) for x0, y0, x1, y1, *_ in where
+    ]
+    said = classes.judge_all(pixels, boxes[:_NAMED])
+    named = tuple((*mark[:5], s.label if s.known else UNKNOWN) for mark, s in zip(where, said, strict=False))
+    return named + where[_NAMED:]

@@ -30,6 +30,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     model: Annotated[
         str, Meta(description="a model package made by `ronghe quality`; relative to the plant folder; empty: taught here")
     ] = ""
+    classes: Annotated[
+        str, Meta(description="a package of `ronghe quality classify fit` that names defects; empty: they have no class")
+    ] = ""
     learn: Annotated[
         int, Meta(ge=0, description="without a model: teach itself from this many first pictures, which must be good; 0: only by a person")
     ] = 60
