@@ -40,11 +40,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 @dataclass(slots=True)
 class _Asked:
-    """The newest request of a set-point: its advice, the finding it is for, when the next may be, and what became of it."""
+    """The newest request of a set-point: its advice, the finding it is for, when it was made (ns), and what became of it."""
 
     advice: str
     finding: str
-    next: int
+    at: int
     outcome: str = ""
 
 
@@ -87,12 +87,8 @@ class Interlocks:
             if (request.of and name and name not in request.of) or self.in_force(i, now):
                 continue
             asked = self._asked.get(i)
-            if (
-                asked is not None
-                and now < asked.next
-                and (asked.outcome not in _OVER or now < asked.next - self._expires[i] + self._again[i])
-            ):
-                continue
+            if asked is not None and asked.at <= now < asked.at + (self._again if asked.outcome in _OVER else self._expires)[i]:
+                continue  # a clock that was set back holds nothing up
             advice = Advice(
                 id=f"{self._app}-{now}-{i}",
                 app=self._app,
@@ -104,7 +100,7 @@ class Interlocks:
                 evidence=evidence,
                 finding=finding,
             )
-            self._asked[i] = _Asked(advice.id, finding, now + self._expires[i])
+            self._asked[i] = _Asked(advice.id, finding, now)
             out.append(advice)
         return out
 
