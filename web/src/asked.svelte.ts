@@ -20,29 +20,52 @@ export function asked<T>(app: string, verb: string, every: number, args: () => A
 /** A picture that is shown until the next one has come whole, so that nothing flickers; `of` says what it is a picture of. */
 export class Shown<Of> {
   url = $state.raw("");
+  size = $state.raw<[number, number]>([4, 3]); // px
   of = $state.raw<Of | null>(null);
   failure = $state.raw<Failure | null>(null);
-  private turn = 0;
+  private wanted: (() => Promise<void>) | null = null;
+  private busy = false;
 
+  /** Fetches a picture and shows it. What is asked for while one is on its way follows it, the newest only: a slow link shows fewer. */
   async show(of: Of, app: string, verb: string, args: Args) {
-    const turn = ++this.turn;
-    try {
-      const url = URL.createObjectURL(await api.picture(app, verb, args));
-      if (turn !== this.turn) return URL.revokeObjectURL(url);
-      this.clear();
-      [this.url, this.of, this.failure] = [url, of, null];
-    } catch (error) {
-      if (turn !== this.turn) return;
-      this.clear();
-      [this.of, this.failure] = [of, error as Failure];
-    }
+    this.wanted = () => this.fetch(of, app, verb, args);
+    if (this.busy) return;
+    this.busy = true;
+    for (let next = this.take(); next; next = this.take()) await next();
+    this.busy = false;
   }
 
   /** Nothing is shown, and what was on its way is not wanted any more. */
   end() {
-    this.turn++;
+    this.epoch++;
+    this.wanted = null;
     this.clear();
     this.of = null;
+  }
+
+  private epoch = 0;
+
+  private take() {
+    const next = this.wanted;
+    this.wanted = null;
+    return next;
+  }
+
+  private async fetch(of: Of, app: string, verb: string, args: Args) {
+    const { epoch } = this;
+    let after: { blob: Blob; size: [number, number] } | Failure;
+    try {
+      const blob = await api.picture(app, verb, args);
+      const { width, height } = await createImageBitmap(blob);
+      after = { blob, size: [width, height] };
+    } catch (error) {
+      after = error as Failure;
+    }
+    if (epoch !== this.epoch) return;
+    this.clear();
+    this.of = of;
+    this.failure = "blob" in after ? null : after;
+    if ("blob" in after) [this.url, this.size] = [URL.createObjectURL(after.blob), after.size];
   }
 
   private clear() {

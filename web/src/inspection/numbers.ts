@@ -8,6 +8,11 @@ export function percent(share: number | null | undefined): string {
   return `${value.toFixed(Number.isInteger(Number(value.toFixed(6))) ? 0 : places)} %`;
 }
 
+/** A difference of shares in percentage points, with its sign. */
+export function points(difference: number): string {
+  return `${difference > 0 ? "+" : ""}${(difference * 100).toFixed(1)}`.replace("-", "−");
+}
+
 /** An anomaly score: three digits that mean something. */
 export function score(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "—";
@@ -15,8 +20,9 @@ export function score(value: number | null | undefined): string {
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 || size === 0 ? 2 : 4).replace("-", "−");
 }
 
-/** A rate as so many of so many parts: 0.01 → 1 of 100. */
+/** A rate as at most so many of so many parts: 0.01 → 1 of 100, 0.0244 → 25 of 1000. */
 export function outOf(rate: number): { n: number; of: number } {
-  const of = [100, 1000, 10_000].find((many) => Math.abs(rate * many - Math.round(rate * many)) < 1e-6 && rate * many >= 0.999) ?? 10_000;
+  const whole = (many: number) => rate * many > 0.999 && Math.abs(rate * many - Math.round(rate * many)) < 1e-6;
+  const of = [100, 1000].find(whole) ?? (rate >= 0.001 ? 1000 : 10_000);
   return { n: Math.ceil(rate * of - 1e-9), of };
 }

@@ -19,13 +19,15 @@ export interface Part {
   where: Region[];
   size: [number, number]; // px; 0 where nothing could be seen
   reason?: Text | null;
+  audit?: boolean; // passed, and shown to a person by chance
 }
 
 export interface Thresholds {
-  pass: number; // below it a part passes
-  reject: number; // from it on a part is rejected; between the two a person decides
+  pass: number; // up to it a part passes
+  reject: number; // above it a part is rejected; between the two a person decides
 }
 
+/** Shares of labelled parts that are decided rightly; `low` and `high` bound the difference. */
 export interface Gain {
   before: number;
   after: number;
@@ -38,9 +40,16 @@ export interface Status {
   state: "no model" | "learning" | "inspecting";
   model: { name: string; version: number | string; hash: string; good: number; created: string | number } | null;
   thresholds: Thresholds | null;
-  promise: { false_reject: number; confidence: number; escape_bound: number | null; labelled_defects: number } | null;
-  counts: { pass: number; review: number; reject: number; unreadable: number; waiting: number };
-  teaching: { good: number; defective: number; progress: number; message: Text } | null;
+  promise: {
+    false_reject: number;
+    confidence: number;
+    escape_bound: number | null;
+    labelled_defects: number;
+    audited?: number;
+    defective_among_passed_bound?: number | null;
+  } | null;
+  counts: { pass: number; review: number; reject: number; unreadable: number; waiting: number; missed?: number };
+  teaching: { good: number; defective: number; progress: number; message: Text; running?: boolean } | null;
   candidate: { version: number | string; hash: string; gain: Gain | null; better: boolean | null } | null;
   classes: Record<string, number>;
   camera: Text[];
@@ -49,7 +58,6 @@ export interface Status {
 export interface Scores {
   good: number[];
   defective: number[];
-  curve: { threshold: number; false_reject: number; escape: number | null; review: number }[];
 }
 
 /** One for all points, or one each; null where there is none. */
