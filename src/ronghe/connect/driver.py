@@ -92,7 +92,8 @@ class Driver(ABC):
     """What a `[connections.NAME]` table of this driver may hold; parsed and checked with the plant folder.
 
     A field of type `pathlib.Path`, or a text whose `Meta` has `extra={"path": True}`, is made a path below the plant folder (words listed
-    in the extra's "except" are left alone). A `__post_init__` may raise a RongheError or ValueError for what does not fit together.
+    in the extra's "except", and what begins with one of its "unless", are left alone). A `__post_init__` may
+    raise a RongheError or ValueError for what does not fit together.
     """
     by_exception: ClassVar[bool] = False
     """True where the device reports changes only: while the connection is up, a value that was not reported again is still current."""

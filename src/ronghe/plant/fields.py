@@ -103,9 +103,12 @@ def bare(kind: Any) -> Any:
 
 
 def below(folder: Path | None, kind: Any, value: Any) -> Any:
-    """A text whose field says `Meta(extra={"path": True})` as a path below `folder`; words in its "except" are no paths."""
+    """A text whose field says `Meta(extra={"path": True})` as a path below `folder`; words in its "except" are no paths, nor is what begins
+    with one of its "unless"."""
     paths = extras(kind)
     if folder is None or not paths.get("path") or not isinstance(value, str) or value in ("", *paths.get("except", ())):
+        return value
+    if value.startswith(tuple(paths.get("unless", ()))):
         return value
     return str(folder / value)
 
