@@ -94,7 +94,9 @@ class Seen:
 class Graph:
     """Emits ONNX nodes for TensorFlow nodes."""
 
-    def __init__(self, weights: dict[str, NDArray[Any]]) -> None:
+    def __init__(self, weights: dict[str, NDArray[Any]], scales: tuple[float, ...] = ()) -> None:
+        """`scales`: of the resizings, in order, so that the picture may have another size than the original was made for."""
+        self._scales = list(scales)
         self.const, self.nodes, self.initial = dict(weights), [], {}
         self.seen: dict[str, Seen] = {}
         self._count = 0
@@ -206,11 +208,11 @@ class Graph:
         if attr(node, "align_corners") or not attr(node, "half_pixel_centers"):
             raise SystemExit(f"{name}: only half-pixel resizing is known")
         x = self.padded(self.nchw(self.seen[inputs[0]]))
+        scale = self._scales.pop(0)
         self._count += 1
-        size = [int(s) for s in self.const[inputs[1]]]
-        shape = self.emit("Shape", [x.name], start=0, end=2)
-        sizes = self.emit("Concat", [shape, self.constant(np.array(size, np.int64))], axis=0)
-        out = self.emit("Resize", [x.name, "", "", sizes], mode="linear", coordinate_transformation_mode="half_pixel")
+        scales = f"w{self._count}"
+        self.initial[scales] = numpy_helper.from_array(np.array([1, 1, scale, scale], np.float32), scales)
+        out = self.emit("Resize", [x.name, "", scales], mode="linear", coordinate_transformation_mode="half_pixel")
         self.seen[name] = Seen(out, NHWC)
 
     def _one(self, op: str, name: str, inputs: list[str], **attributes: Any) -> None:
@@ -278,9 +280,10 @@ def fold(op: str, values: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 def nanodet(folder: Path) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """uint8 RGB picture [1, 416, 416, 3] → person[3549], distances[3549, 44] at strides 8, 16, 32 in this order, rows first."""
+    """uint8 RGB picture [1, h, w, 3], h and w multiples of 32 (made for 416) → person[n], distances[n, 44] of the cells of three maps, at
+    strides 8, 16 and 32 in this order, rows first."""
     nodes, weights = read(folder, "nanodet")
-    g = Graph(weights)
+    g = Graph(weights, (2, 2, 0.5, 0.5))
     x = g.emit("Cast", ["picture"], to=TensorProto.FLOAT)
     x = g.emit("Gather", [x, g.constant(np.array([2, 1, 0]))], axis=3)  # trained on BGR
     mean = np.array([103.53, 116.28, 123.675], np.float32)  # as its published configuration says (nanodet_g.yml)
@@ -295,8 +298,8 @@ def nanodet(folder: Path) -> tuple[onnx.ModelProto, dict[str, Any]]:
     person = g.emit("Gather", [scores, g.constant(np.array(0))], axis=2)  # COCO's first class
     g.nodes.append(helper.make_node("Squeeze", [person, g.constant(np.array([0]))], ["person"]))
     g.nodes.append(helper.make_node("Squeeze", [boxes, g.constant(np.array([0]))], ["distances"]))
-    outputs = [("person", (3549,)), ("distances", (3549, 44))]
-    return finish(g, "nanodet", (1, 416, 416, 3), outputs), {
+    outputs: list[tuple[str, tuple[int | str, ...]]] = [("person", ("cells",)), ("distances", ("cells", 44))]
+    return finish(g, "nanodet", (1, "h", "w", 3), outputs), {
         "source": f"{PACKAGE}; models/nanodet; the network and its training on COCO by https://github.com/RangiLyu/nanodet",
         "licence": "MIT AND Apache-2.0",
         "text": {"en": "NanoDet-g 416: persons; weights in half precision", "zh": "NanoDet-g 416：人员检测；权重为半精度"},
@@ -323,7 +326,7 @@ def blazeface(folder: Path) -> tuple[onnx.ModelProto, dict[str, Any]]:
     }
 
 
-def finish(g: Graph, name: str, shape: tuple[int, ...], outputs: list[tuple[str, tuple[int, ...]]]) -> onnx.ModelProto:
+def finish(g: Graph, name: str, shape: tuple[int | str, ...], outputs: list[tuple[str, tuple[int | str, ...]]]) -> onnx.ModelProto:
     """The checked model."""
     graph = helper.make_graph(
         g.nodes,
@@ -341,8 +344,8 @@ def finish(g: Graph, name: str, shape: tuple[int, ...], outputs: list[tuple[str,
 def check(data: bytes, name: str, folder: Path) -> None:
     """Largest difference from TensorFlow.js on the same picture."""
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    size = session.get_inputs()[0].shape
-    picture = np.fromfile(folder / f"{name}-in.u8", np.uint8).reshape(size)
+    side = {"nanodet": 416, "blazeface": 256}[name]
+    picture = np.fromfile(folder / f"{name}-in.u8", np.uint8).reshape(1, side, side, 3)
     for out, value in zip(session.get_outputs(), session.run(None, {"picture": picture}), strict=True):
         expected = np.fromfile(folder / f"{name}-{out.name}.f32", np.float32).reshape(value.shape)
         print(f"{name} {out.name}: largest difference {np.abs(value - expected).max():.2e}, largest value {np.abs(expected).max():.2f}")

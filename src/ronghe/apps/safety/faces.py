@@ -65,8 +65,8 @@ class Faces:
 
     def find(self, pixels: Pixels) -> list[tuple[Box, float]]:
         """Faces of a picture with their scores, each box wide enough for the whole head."""
-        fitted = fit(pixels, SIDE)
-        score, raw = self._session.run(fitted.square[None])
+        fitted = fit(pixels, SIDE, SIDE)
+        score, raw = self._session.run(fitted.pixels[None])
         at = np.flatnonzero(score >= _LEAST)
         if not len(at):
             return []

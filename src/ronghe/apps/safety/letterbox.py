@@ -1,4 +1,4 @@
-"""Fitting a picture into the square input of a network, and boxes back into the picture."""
+"""Fitting a picture into the input of a network, and boxes back into the picture."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """`square` uint8[side, side, 3] holds the picture in its upper left corner, scaled by `scale`; the rest is black."""
+    """`pixels` uint8 (h, w, 3) holds the picture in its upper left corner, scaled by `scale`; the rest is black."""
 
-    square: Pixels
+    pixels: Pixels
     scale: float
 
 
@@ -25,16 +25,16 @@ def colour(pixels: Pixels) -> Pixels:
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
-def fit(pixels: Pixels, side: int) -> Fitted:
-    """The whole picture, its proportions kept."""
+def fit(pixels: Pixels, side: int, multiple: int) -> Fitted:
+    """The whole picture, its proportions kept: its longer side is `side`, both sides are filled up to multiples of `multiple`."""
     cv2 = opencv()
     h, w = pixels.shape[:2]
     scale = side / max(h, w)
     size = max(1, round(w * scale)), max(1, round(h * scale))
-    square = np.zeros((side, side, 3), np.uint8)
+    full = np.zeros((-(-size[1] // multiple) * multiple, -(-size[0] // multiple) * multiple, 3), np.uint8)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    square[: size[1], : size[0]] = cv2.resize(colour(pixels), size, interpolation=method)
-    return Fitted(square, scale)
+    full[: size[1], : size[0]] = cv2.resize(colour(pixels), size, interpolation=method)
+    return Fitted(full, scale)
 
 
 def suppress(boxes: NDArray[np.float64], scores: NDArray[np.float64], most: float) -> list[int]:

@@ -1,4 +1,6 @@
-"""The person detector: NanoDet-g at 416 pixels (RangiLyu, 2020; Apache-2.0), of whose 80 classes of COCO the person is used.
+"""The person detector: NanoDet-g (RangiLyu, 2020; Apache-2.0), of whose 80 classes of COCO the person is used.
+
+It was trained at 416 pixels; here the longer side of a picture has 416, the other what the picture needs.
 
 Its head gives a score and, for each side of the box, a distribution over 0..10 strides whose mean is the distance (Li et al. 2020,
 "Generalized Focal Loss"). Priors stand at the centres of the cells of three maps of stride 8, 16 and 32.
@@ -6,6 +8,7 @@ Its head gives a score and, for each side of the box, a distribution over 0..10 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,28 +40,28 @@ class People:
         """Raises MissingExtra without onnxruntime, ModelError for damaged weights."""
         self.origin = weights.origin("nanodet")
         self._session = Session(weights.load("nanodet"), threads=threads)
-        self._priors = priors()
 
     def find(self, pixels: NDArray[np.uint8], least: float) -> list[Person]:
         """People with a score of at least `least`, best first. `pixels`: uint8 (h, w, 3) RGB or (h, w) gray."""
-        fitted = fit(pixels, SIDE)
-        score, distances = self._session.run(fitted.square[None])
+        fitted = fit(pixels, SIDE, STRIDES[-1])
+        score, distances = self._session.run(fitted.pixels[None])
         at = np.flatnonzero(score >= least)
         if not len(at):
             return []
         h, w = pixels.shape[:2]
-        boxes = decode(distances[at], self._priors[at]) / fitted.scale
+        boxes = decode(distances[at], priors(*fitted.pixels.shape[:2])[at]) / fitted.scale
         boxes = np.clip(boxes / (w, h, w, h), 0.0, 1.0)
         scores = score[at].astype(np.float64)
         keep = [i for i in suppress(boxes, scores, _SAME) if (boxes[i, 2:] > boxes[i, :2]).all()]
         return [Person((*boxes[i].tolist(),), float(scores[i])) for i in keep]
 
 
-def priors() -> NDArray[np.float64]:
-    """[3549, 3]: x and y of each cell's centre in pixels of the input, and its stride; maps in order, rows first."""
+@functools.lru_cache(4)
+def priors(height: int, width: int) -> NDArray[np.float64]:
+    """[n, 3]: x and y of each cell's centre in pixels of the input, and its stride; maps in order, rows first."""
     out = []
     for stride in STRIDES:
-        y, x = np.mgrid[: SIDE // stride, : SIDE // stride]
+        y, x = np.mgrid[: height // stride, : width // stride]
         centre = (np.stack([x.ravel(), y.ravel()], 1) + 0.5) * stride
         out.append(np.column_stack([centre, np.full(len(centre), float(stride))]))
     return np.concatenate(out)

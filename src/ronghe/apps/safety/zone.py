@@ -51,7 +51,7 @@ from ronghe.signals import quality as q
 from ronghe.signals.when import parse_duration
 from ronghe.text import Text
 
-_PRIVATE: Final = 0.12  # least score of a detection whose face is blurred: far below what is watched
+_PRIVATE: Final = 0.2  # least score of a detection whose face is blurred: below what is watched
 _LATE: Final = 3  # pictures in a row
 _SECOND: Final = 1_000_000_000
 _NOTHING: Final = Text("")
