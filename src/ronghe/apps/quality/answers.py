@@ -100,7 +100,7 @@ class Answers:
             "counts": {**counts, "missed": app.watching.missed, "not_kept": app.archive.lost},
             "teaching": self._teaching(),
             "candidate": self._candidate(),
-            "classes": dict(Counter(p.kind for p in recent if p.kind and p.verdict != "pass")),
+            "classes": dict(Counter(k for p in recent for k in p.kinds)),
             "camera": [c.text for c in app.conditions()],
         }
 

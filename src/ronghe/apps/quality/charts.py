@@ -64,8 +64,8 @@ def _capability(values: NDArray[np.float64], reject: float) -> dict[str, float |
 
 
 def _classes(groups: Sequence[Sequence[Part]]) -> dict[str, list[dict[str, Any]]]:
-    kinds = sorted({p.kind for g in groups for p in g if p.kind and p.verdict != "pass"})
-    return {k: [{"time": str(g[-1].time), "value": sum(p.kind == k for p in g) / len(g)} for g in groups] for k in kinds}
+    kinds = sorted({k for g in groups for p in g for k in p.kinds})
+    return {k: [{"time": str(g[-1].time), "value": sum(k in p.kinds for p in g) / len(g)} for g in groups] for k in kinds}
 
 
 def _share(parts: Sequence[Part], verdict: str) -> float:

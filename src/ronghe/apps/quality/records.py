@@ -39,6 +39,13 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""  # class of defect: a person's word, else the model's
     by: str = ""
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Every class of defect that was seen on it; none of a part that passed."""
+        if self.verdict not in ("reject", "review"):
+            return ()
+        return tuple(dict.fromkeys(k for k in (self.kind, *(mark[5] for mark in self.where)) if k))
+
 
 class Records:
     """One connection that only reads; for one thread at a time, several may be open at once."""
