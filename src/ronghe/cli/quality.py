@@ -19,6 +19,7 @@ from ronghe.apps.quality.evaluate import evaluate as evaluate_samples
 from ronghe.apps.quality.inspector import Inspector, Judgement
 from ronghe.apps.quality.learn import FALSE_REJECT, REVIEW, learn
 from ronghe.apps.quality.packing import pack, parity, unpack
+from ronghe.cli import quality_boards, quality_classify, quality_watch
 from ronghe.errors import PictureError
 from ronghe.models import load, save
 from ronghe.text import Text, language
@@ -217,6 +218,10 @@ def _report(r: Report) -> str:
     for name, c in r.classes.items():
         lines.append(f"  {name:<{width}}  {c.items:>5}  AUROC {c.image_auroc:.4f}  " + _t(f"escape {c.escape:.2%}", f"漏检 {c.escape:.2%}"))
     return "\n".join([*lines, *r.unreadable])
+
+
+for _command in (quality_boards.boards, quality_boards.compare, quality_classify.classify, quality_watch.gauge, quality_watch.spc):
+    quality.add_command(_command)
 
 
 if __name__ == "__main__":

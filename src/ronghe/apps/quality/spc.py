@@ -162,7 +162,7 @@ def p_chart(events: NDArray[np.int64], of: NDArray[np.int64], base: int = 0, *, 
 def _binomial_limits(n: int, share: float) -> tuple[float, float]:
     """The smallest and largest share in n whose chance to be passed is at most that of 3 σ."""
     high = next((c for c in range(n + 1) if binomial_above(c, n, share) <= _TAIL), n)
-    low = next((c for c in range(high, -1, -1) if 1 - binomial_above(c - 1, n, share) <= _TAIL), -1) + 1
+    low = next((c for c in range(high, 0, -1) if 1 - binomial_above(c - 1, n, share) <= _TAIL), 0)
     return low / n if n else 0.0, high / n if n else 1.0
 
 
