@@ -39,6 +39,7 @@ COMPARED: Final[tuple[Kind, ...]] = ("silent", "frozen", "out of focus", "moved"
 """What only a continuous view can tell; not to be judged on pictures that have nothing to do with each other."""
 
 _FOLLOW: Final = 600.0  # s, time constant of the references
+_UNKNOWN: Final = 3.0  # s without a picture, of a camera whose rhythm is not known yet
 _NOISY: Final = 0.2  # share of pixels that differ from picture to picture; above it a camera is known to be noisy
 _POSE_EVERY: Final = 200_000_000  # ns; a search each time
 _SEARCH: Final = 0.08  # share of the width by which a shift is looked for in each direction; beyond it is another view
@@ -82,7 +83,7 @@ class CameraHealth:
         self._doubts = {kind: _Doubt(kind, self.limits.within) for kind in KINDS if kind not in self.limits.ignore}
         self._pixels: NDArray[np.uint8] | None = None
         self._time = 0
-        self._interval = 0.0  # s, between pictures, smoothed
+        self._gaps: deque[int] = deque(maxlen=8)  # ns, between the latest pictures
         self._normal = _Normal(self.limits)
         self._freeze = _Freeze(self.limits.within)
 
@@ -103,9 +104,8 @@ class CameraHealth:
         if before is not None and before.view.shape != now.view.shape:
             self.learn()
             before = None
-        if before is not None:
-            gap = (time - then) / 1e9
-            self._interval = gap if not self._interval else self._interval + (min(gap, 5 * self._interval) - self._interval) / 8
+        if earlier is not None and "silent" not in [c.kind for c in self.conditions]:
+            self._gaps.append(time - then)
         self.last, self._pixels, self._time = now, pixels, time
         self._judge("silent", time, None)
         if earlier is not None and before is not None:
@@ -115,7 +115,7 @@ class CameraHealth:
 
     def at(self, now: int) -> tuple[Condition, ...]:
         """What is wrong at `now` (ns) when no picture has come: to be asked a few times a second."""
-        longest = max(self.limits.silent, 3 * self._interval)
+        longest = max(self.limits.silent, 3 * max(self._gaps) / 1e9 if len(self._gaps) > 1 else _UNKNOWN)
         doubt = self._doubts.get("silent")
         if doubt is not None and doubt.told is None and self._time and (now - self._time) / 1e9 > longest:
             doubt.tell(self._time, Text(f"no picture for more than {longest:.1f} s", f"超过 {longest:.1f} 秒未收到图像"))

@@ -53,9 +53,9 @@ class Device(Bench):
 class Rtsp(Device):
     """GStreamer's RTSP server, with 25 live pictures a second."""
 
-    def __init__(self, coder: str = "jpeg") -> None:
+    def __init__(self, coder: str = "jpeg", login: str = "") -> None:
         self.port = free_port()
-        self.command = ["/usr/bin/python3", str(HERE / "rtsp_server.py"), str(self.port), coder]
+        self.command = ["/usr/bin/python3", str(HERE / "rtsp_server.py"), str(self.port), coder, login]
         self.options = {"source": f"rtsp://127.0.0.1:{self.port}/line1", "timeout": 2.0}
 
 

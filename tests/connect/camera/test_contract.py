@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contract import Bench, DriverContract
-from devices import Device, GigE, Rtsp
+from devices import Device, Rtsp
 from PIL import Image
 
 
@@ -38,16 +38,6 @@ class TestRtsp(DriverContract):
     @classmethod
     def bench(cls) -> Iterator[Bench]:
         device = Rtsp()
-        device.start()
-        yield device
-        device.stop()
-
-
-class TestGenICam(DriverContract):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def bench(cls) -> Iterator[Bench]:
-        device = GigE()
         device.start()
         yield device
         device.stop()

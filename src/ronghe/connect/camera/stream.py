@@ -192,7 +192,7 @@ def _av() -> Any:
 def _open(options: Options) -> Any:
     """An open container with a video stream. Raises ConnectError."""
     av = _av()
-    source, form, how = options.source, None, {"fflags": "nobuffer", "flags": "low_delay"}
+    source, form, how = options.source, None, {"fflags": "nobuffer", "flags": "low_delay", "fpsprobesize": "0"}
     if source.startswith(USB):
         name = source.removeprefix(USB)
         source, form = f"/dev/video{name}" if name.isdigit() else name, "v4l2"
@@ -206,7 +206,7 @@ def _open(options: Options) -> Any:
     try:
         container = av.open(source, format=form, options=how, timeout=(options.timeout, options.timeout))
     except Exception as e:
-        raise _error(e, options.source) from e
+        raise _error(e, options.source) from None  # its words hold the address with the password
     if not container.streams.video:
         container.close()
         raise BadFrame(Text("there is no video in this stream", "该流中没有视频"), where=options.source, todo=_CHECK)
