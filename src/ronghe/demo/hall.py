@@ -24,7 +24,7 @@ from ronghe.picture import encode
 
 NAMESPACE = "urn:ronghe:demo:hall"
 SCAN = 0.2  # s between two scans of the controller
-TAKT = 0.7  # s between two boards
+TAKT = 0.5  # s between two boards
 GOOD_FOR = 40.0  # s until the bath's heater control fails
 HEATS_IN = 3.0  # s it takes the bath to get hot: what takes an hour on a real line
 KEPT = 24  # pictures that stay in the folder
@@ -97,7 +97,7 @@ class Line:
         etched = board.etched(self._etcher.defects(board, self._rng))
         picture = encode(photographed(etched, self._rng))
         path = self._folder / f"{self.made + 1:06}_{board.name}.jpg"
-        part = path.with_name(f".{path.name}")
+        part = path.with_name(f"{path.name}.part")
         part.write_bytes(picture)
         os.replace(part, path)  # whoever watches the folder never meets half a picture
         self.made += 1

@@ -19,6 +19,10 @@ import numpy as np
 from ronghe.apps.maintenance.cause import Measured
 from ronghe.apps.maintenance.normal import learn
 from ronghe.apps.maintenance.packing import pack
+from ronghe.apps.quality import template_judge
+from ronghe.apps.quality.template import Comparer
+from ronghe.apps.quality.template_judge import Templates
+from ronghe.demo.boards import boards
 from ronghe.demo.rig import SENSORS, cycles, split
 from ronghe.models import save
 from ronghe.text import Text
@@ -54,7 +58,8 @@ class Ports:
 
 
 def write_folder(folder: Path, ports: Ports) -> None:
-    """Writes plant.toml, tags.csv, dictionary.csv, `normal.csv` (load cycles with a good cooler) and the model learned from it."""
+    """Writes plant.toml, tags.csv, dictionary.csv, `normal.csv` (load cycles with a good cooler), and the models: learned from it, and of
+    the boards' templates."""
     folder.mkdir(parents=True, exist_ok=True)
     for source in files("ronghe.demo").joinpath("plant").iterdir():
         text = source.read_text(encoding="utf-8")
@@ -69,6 +74,9 @@ def write_folder(folder: Path, ports: Ports) -> None:
         writer = csv.writer(f)
         writer.writerow(["time", *(TAGS[s] for s in SENSORS)])
         writer.writerows([second, *row] for second, row in enumerate(rows.tolist()))
+    designs = boards()
+    templates = Templates([b.name for b in designs], np.stack([b.template for b in designs]), Comparer())
+    save(folder / "boards.model", template_judge.pack(templates, name="boards", created=time.time_ns()))
     # As `ronghe maintenance detect fit normal.csv -o rig.model` does.
     columns = [Measured(tag, tag, Text(tag), "") for tag in TAGS.values()]
     save(

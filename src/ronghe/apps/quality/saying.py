@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ronghe.apps.advising.wording import number, spaced
+from ronghe.apps.quality import template
 from ronghe.apps.quality.drift import NAMES, Kind
 from ronghe.apps.quality.rates import Rise
 from ronghe.text import Text
+
+_CLASSES: Final = {name.en: name.zh for name in template.NAMES.values()}
+"""Classes whose Chinese name is known; others are called as whoever labelled them did."""
 
 VERDICTS = ("pass", "review", "reject", "unreadable")
 
@@ -21,7 +27,7 @@ def event(kind: str) -> Text:
         return Text("rejected parts", "剔除件")
     if kind == "unreadable":
         return Text("parts that could not be seen", "无法识别的工件")
-    return Text(f"parts with {kind}", f"“{kind}”缺陷件")
+    return Text(f"parts with {kind}", f"“{_CLASSES.get(kind, kind)}”缺陷件")
 
 
 def risen(kind: str, rise: Rise, place: Text) -> Text:
