@@ -11,7 +11,8 @@ import pytest
 from litestar import Litestar, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.testing import TestClient
-from pump_station import PASSWORD, Station
+from pump_station import Station
+from served import PASSWORD
 
 from ronghe.console import Role, create_app
 from ronghe.console.desk import needs

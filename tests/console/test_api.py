@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from pump_station import PASSWORD, PRESSURE, SPEED, TEMPERATURE, Station
+from pump_station import PRESSURE, SPEED, TEMPERATURE, Station
+from served import PASSWORD
 
 from ronghe.console import Role
 from ronghe.console.desk import Desk

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from browser import Watched, axe, launch
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from pump_station import PASSWORD, PRESSURE, SPEED, TEMPERATURE, Station
+from pump_station import PRESSURE, SPEED, TEMPERATURE, Station
+from served import PASSWORD
 
 from ronghe.console import Role
 

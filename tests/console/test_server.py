@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pump_station import free_port, write_plant
+from pump_station import write_plant
+from served import free_port
 
 from ronghe.console import Console
 from ronghe.edge.node import Node

@@ -12,7 +12,8 @@ from typing import Literal
 import httpx
 import pytest
 from argon2 import PasswordHasher
-from pump_station import PASSWORD, free_port, write_plant
+from pump_station import write_plant
+from served import PASSWORD, free_port
 
 from ronghe.console import Role, Users, create_app
 from ronghe.console.throttle import TRIES

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pump_station import PRESSURE, SPEED, free_port, write_plant
+from pump_station import PRESSURE, SPEED, write_plant
+from served import free_port
 
 from ronghe.console.desk import Desk
 from ronghe.console.throttle import Throttle

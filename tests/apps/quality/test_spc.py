@@ -110,6 +110,11 @@ def test_p_chart_and_its_exact_limits() -> None:
     above = rng.binomial(50, 0.04, 200_000) / 50 > exact.upper[0]
     assert above.mean() <= 0.00135
     assert (rng.binomial(50, 0.04, 200_000) / 50 > exact.upper[0] - 0.02).mean() > 0.00135  # and no tighter
+    assert spc.p_chart(np.array([0, 0, 0, 1]), np.full(4, 10), base=3, exact=True).out.tolist() == [False] * 3 + [True]
+    often = spc.p_chart(np.full(4, 20), np.full(4, 50), exact=True)
+    shares = rng.binomial(50, 0.4, 200_000) / 50
+    assert 0 < (shares < often.lower[0]).mean() <= 0.00135
+    assert (shares < often.lower[0] + 0.02).mean() > 0.00135
 
 
 def test_ewma_and_cusum_see_a_small_shift_that_a_shewhart_chart_does_not() -> None:
