@@ -20,15 +20,13 @@ from __future__ import annotations
 
 import io
 import stat
-import struct
-import zlib
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ronghe.errors import PictureError
+from ronghe.errors import PictureError, RongheError
 from ronghe.picture.libraries import opencv, pillow, simplejpeg
 from ronghe.picture.whole import AGAIN, COPY, PNG, check_jpeg, check_png, check_tiff, several
 from ronghe.text import Text
@@ -83,22 +81,9 @@ def decode(data: bytes, *, where: str = "") -> NDArray[np.uint8]:
     """
     try:
         return _decode(data, where)
-    except PictureError:
+    except RongheError:
         raise
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        IndexError,
-        KeyError,
-        TypeError,
-        OverflowError,
-        EOFError,
-        struct.error,
-        zlib.error,
-        Warning,
-    ) as e:
-        # the ways in which Pillow's parsers stumble over hostile bytes
+    except Exception as e:  # Pillow's parsers stumble over hostile bytes in ways that nobody has listed
         raise _damaged(e, where) from e
 
 
