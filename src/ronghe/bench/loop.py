@@ -69,8 +69,9 @@ async def latency(rows: int, folder: Path) -> dict[str, Any]:
 
     write_folder(folder, Ports(rig=1, meter=1, hall=1))
     plant = load(folder)
-    apps = {"rig-state": plant.apps["rig-state"]}
-    node = Node(msgspec.structs.replace(plant, connections={}, apps=apps))  # the benchmark itself is the device
+    app = plant.apps["rig-state"]
+    guards = {tag: guard for tag, guard in plant.guards.items() if tag.startswith(app.equipment)}
+    node = Node(msgspec.structs.replace(plant, connections={}, apps={app.name: app}, guards=guards))  # the benchmark itself is the device
     await node.start()
     runner = next(iter(node.runners.values()))
     began, compute, whole, spent = [0], np.zeros(rows), np.zeros(rows), [0.0]
