@@ -78,7 +78,7 @@ def learn(
 
     Raises AppError when a class is shown by one group only, or there are more than MOST examples.
     """
-    names = tuple(sorted(set(labels)))
+    names = tuple(sorted({str(label) for label in labels}))
     index = np.array([names.index(label) for label in labels])
     group = np.asarray(groups)
     if len(index) > MOST:
