@@ -36,31 +36,26 @@ class Bank(msgspec.Struct, frozen=True, eq=False):
     places: Floats
     reach: Floats
 
-    def white(self, descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Whitened descriptors, float64[n, d], of [n, c]."""
-        return (descriptors.astype(np.float64) - self.mean) @ self.whiten.T.astype(np.float64)
-
     def distance(self, descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
         """d(x) in double precision, float64[n], of descriptors [n, c]: what the graph computes in single precision."""
-        e = self.white(descriptors)
+        e = (descriptors.astype(np.float64) - self.mean) @ self.whiten.T.astype(np.float64)
         b = self.places.astype(np.float64)
         square = (e * e).sum(1)[:, None] - 2 * e @ b.T + (b * b).sum(1)
         return np.sqrt(np.maximum((square / self.reach.astype(np.float64) ** 2).min(1), 0))
 
 
-def gather(descriptors: Floats, size: int, rng: np.random.Generator) -> tuple[Bank, Floats]:
-    """(what was learned from descriptors float32[n, c] of good places, some that are not in it)."""
-    some = places_of(descriptors, _STATISTICS, rng)
+def gather(descriptors: Floats, size: int, rng: np.random.Generator) -> Bank:
+    """Learns from descriptors float32[n, c] of good places."""
+    some = _some(descriptors, _STATISTICS, rng)
     mean = some.mean(0)
     centred = (some - mean).astype(np.float32)
     spread = centred.std(0) + 1e-6
     value, vector = np.linalg.eigh(np.cov((centred / spread).T).astype(np.float64))
     whiten = ((vector / np.sqrt(np.maximum(value, 0) + _RIDGE * value.mean())).T / spread).astype(np.float32)
-    candidates = places_of(centred, _CANDIDATES, rng)
-    e = candidates @ whiten.T
+    e = _some(centred, _CANDIDATES, rng) @ whiten.T
     shadow = e @ rng.standard_normal((e.shape[1], _SHADOW), np.float32) if e.shape[1] > _SHADOW else e
-    chosen = cover(shadow, min(size, (len(e) + 1) // 2), rng)
-    return Bank(whiten, mean.astype(np.float32), e[chosen], _reach(e[chosen])), np.delete(candidates, chosen, axis=0) + mean
+    chosen = cover(shadow, min(size, len(e)), rng)
+    return Bank(whiten, mean.astype(np.float32), e[chosen], _reach(e[chosen]))
 
 
 def cover(points: Floats, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -76,8 +71,7 @@ def cover(points: Floats, size: int, rng: np.random.Generator) -> NDArray[np.int
     return chosen
 
 
-def places_of(rows: Floats, most: int, rng: np.random.Generator) -> Floats:
-    """At most so many rows, at random, in order."""
+def _some(rows: Floats, most: int, rng: np.random.Generator) -> Floats:
     return rows if len(rows) <= most else rows[np.sort(rng.permutation(len(rows))[:most])]
 
 
@@ -89,8 +83,8 @@ def _reach(places: Floats) -> Floats:
     return np.maximum(near, 1e-3 * max(float(near.max()), 1e-6)).astype(np.float32)
 
 
-def nodes(bank: Bank, descriptors: str, output: str) -> tuple[list[bytes], list[bytes]]:
-    """(nodes, constants) of d(x) as float32[h, w], over `descriptors` float32[1, c, h, w]; `white` [1, d, h, w] is there for others."""
+def tail(bank: Bank, descriptors: str) -> tuple[list[bytes], list[bytes], bytes]:
+    """(nodes, constants, output `raw` float32[h, w]) of d(x) over `descriptors` float32[1, c, h, w]."""
     d, c = bank.whiten.shape
     m = len(bank.places)
     inverse = 1 / bank.reach.astype(np.float64) ** 2
@@ -104,7 +98,7 @@ def nodes(bank: Bank, descriptors: str, output: str) -> tuple[list[bytes], list[
         graph.tensor("own", ((b * b).sum(1) * inverse).astype(np.float32)),
         graph.tensor("flat", np.array([d + 1, -1], np.int64)),
     ]
-    return [
+    nodes = [
         graph.node("Conv", [descriptors, "whiten", "offset"], ["white"], kernel_shape=[1, 1]),
         graph.node("ReduceSumSquare", ["white"], ["norm"], axes=[1], keepdims=1),
         graph.node("Concat", ["white", "norm"], ["query"], axis=1),
@@ -112,7 +106,8 @@ def nodes(bank: Bank, descriptors: str, output: str) -> tuple[list[bytes], list[
         graph.node("Gemm", ["query_flat", "against", "own"], ["square"], transA=1),
         graph.node("ReduceMin", ["square"], ["least"], axes=[1], keepdims=0),
         graph.node("Relu", ["least"], ["least_positive"]),
-        graph.node("Sqrt", ["least_positive"], ["distance_flat"]),
+        graph.node("Sqrt", ["least_positive"], ["distance"]),
         graph.node("Shape", [descriptors], ["places"], start=2, end=4),
-        graph.node("Reshape", ["distance_flat", "places"], [output]),
-    ], constants
+        graph.node("Reshape", ["distance", "places"], [RAW]),
+    ]
+    return nodes, constants, graph.value(RAW, "float32", ["rows", "columns"])

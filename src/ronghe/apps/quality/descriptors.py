@@ -50,7 +50,8 @@ def working(pixels: Pixels, scale: float) -> Pixels:
 def network(sight: Sight) -> bytes:
     """The ONNX graph `pixels` uint8[1, h, w, 3] → `descriptors` float32[1, width, h/grid, w/grid].
 
-    Averages: each layer over 3 x 3 of its own places (Roth et al. 2022, PatchCore), then brought to the grid by averaging or bilinearly.
+    Each layer is averaged over 3 x 3 of its own places (PatchCore, Roth et al. 2022), brought to the grid by averaging or bilinearly, and
+    scaled to length 1 at each place: light scales all channels of a place alike, and is no defect.
     """
     nodes, constants, joined = [], [], []
     for layer in sight.layers:
@@ -67,7 +68,8 @@ def network(sight: Sight) -> bytes:
                 constants.append(graph.tensor(f"{layer}_up", np.array([1, 1, factor, factor], np.float32)))
                 nodes.append(graph.node("Resize", [name, "", f"{layer}_up"], [f"{name}_up"], mode="linear"))
                 name = f"{name}_up"
-        joined.append(name)
+        nodes.append(graph.node("LpNormalization", [name], [f"{layer}_unit"], axis=1, p=2))
+        joined.append(f"{layer}_unit")
     nodes.append(graph.node("Concat", joined, [DESCRIPTORS], axis=1))
     seen = graph.value(DESCRIPTORS, "float32", [1, sight.width, "rows", "columns"])
     return graph.extend(weights.load(sight.network), nodes, constants, [seen])

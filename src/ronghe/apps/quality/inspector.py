@@ -9,10 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ronghe.apps.quality.bank import RAW
+from ronghe.apps.quality.bank import RAW, Bank, tail
 from ronghe.apps.quality.descriptors import DESCRIPTORS, Pixels, Sight, network, working
 from ronghe.apps.quality.limits import Limits
-from ronghe.apps.quality.normal import Normal, tail
 from ronghe.apps.quality.promise import Promise
 from ronghe.models import graph
 from ronghe.models.runtime import Session
@@ -60,7 +59,7 @@ class Inspector:
     """What was learned. Safe to use from several threads; `with_thresholds` gives one that decides otherwise."""
 
     sight: Sight
-    normal: Normal
+    bank: Bank
     thresholds: Thresholds
     promise: Promise
     limits: Limits
@@ -106,9 +105,9 @@ def score(grid: NDArray[np.float32]) -> float:
     return float(np.partition(grid.ravel(), grid.size - n)[-n:].mean())
 
 
-def whole(sight: Sight, normal: Normal) -> bytes:
+def whole(sight: Sight, bank: Bank) -> bytes:
     """The one graph from the working picture to the distances of its places."""
-    nodes, constants, output = tail(normal, DESCRIPTORS)
+    nodes, constants, output = tail(bank, DESCRIPTORS)
     return graph.extend(network(sight), nodes, constants, [output])
 
 

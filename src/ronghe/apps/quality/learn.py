@@ -1,8 +1,8 @@
 """Teaching an inspector from good pictures alone: no training loop, no defect seen.
 
-1. Descriptors of every picture, and of places where defects were drawn on them.
-2. Folds over items: what the rest teaches scores the items of a fold, which gives held-out scores of every item.
-3. The limit from those scores (`promise`), and what all pictures teach.
+1. Descriptors of every picture (and, where parts lie at any angle, of turned copies).
+2. Folds over items: a bank of the rest scores the items of a fold, which gives held-out scores of every item.
+3. The limit from those scores (`promise`), and the final bank from all pictures.
 """
 
 from __future__ import annotations
@@ -16,24 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ronghe.apps.quality import limits as validity
+from ronghe.apps.quality.bank import Bank, gather, tail
 from ronghe.apps.quality.descriptors import DESCRIPTORS, Pixels, Sight, network, working
-from ronghe.apps.quality.drawn import KINDS, draw
 from ronghe.apps.quality.inspector import Inspector, Thresholds, build, score, whole
-from ronghe.apps.quality.normal import Normal, know, tail
 from ronghe.apps.quality.promise import Promise, conformal
 from ronghe.errors import AppError
 from ronghe.models import graph
 from ronghe.models.runtime import Session
-from ronghe.picture.libraries import opencv
 from ronghe.text import Text
 
 FALSE_REJECT: Final = 0.01
 REVIEW: Final = 0.05
 FEWEST: Final = 5
 _FOLDS: Final = 5
-_DRAWS: Final = 480  # drawn defects, of small pictures
-_FEWEST_DRAWS: Final = 160
-_TOUCHED: Final = 0.08  # share of a place that a defect must change
 _MARGIN: Final = 4.0  # the reject limit lies where a quarter of the promised rate is expected; what that lets by is reviewed, not passed
 _BANK: Final = 1000
 _SCALE: Final = 0.625  # 160 working pixels for 256: what a millisecond budget allows, and drawn defects are found as well as at 256
@@ -81,18 +76,16 @@ def learn(
     small = [working(p, sight.scale) for p in images]
     seen = Session(network(sight))
     described = [seen.run(s)[0] for s in small]
-    drawn = _drawn(small, seen, sight.grid, rng)
-    held_out = _held_out(described, drawn, named, chosen.bank, rng)
-    promise = conformal(held_out, chosen.false_reject, margin=_MARGIN)
-    passing = conformal(held_out, chosen.review)
-    normal = know([_rows(d) for d in described], [(d.kind, d.rows) for d in drawn], chosen.bank, rng)
+    held_out = _held_out(described, named, chosen.bank, rng)
+    promise, passing = conformal(held_out, chosen.false_reject, margin=_MARGIN), conformal(held_out, chosen.review)
+    bank = gather(_rows(described), chosen.bank, rng)
     return build(
         sight=sight,
-        normal=normal,
+        bank=bank,
         thresholds=Thresholds(reject=promise.limit, pass_below=min(passing.limit, promise.limit)),
         promise=promise,
         limits=validity.of([validity.measure(p, s) for p, s in zip(images, small, strict=True)]),
-        onnx=whole(sight, normal),
+        onnx=whole(sight, bank),
         training={
             "images": len(images),
             "items": len(set(named)),
@@ -136,51 +129,24 @@ def highest(scores: NDArray[np.float64], items: Sequence[str]) -> NDArray[np.flo
     return np.array(list(best.values()))
 
 
-class Drawn(msgspec.Struct, frozen=True, eq=False):
-    """One drawn defect: on which picture, of what kind, and descriptors [n, c] of the places that it touches."""
-
-    picture: int
-    kind: str
-    rows: Floats
-
-
-def _drawn(small: Sequence[Pixels], seen: Session, grid: int, rng: np.random.Generator) -> list[Drawn]:
-    """Draws defects: kinds and pictures in turn, within a budget of working pixels."""
-    side = float(np.median([np.sqrt(s.shape[1] * s.shape[2]) for s in small]))
-    count = int(np.clip(_DRAWS * (_LEAST / side) ** 2, _FEWEST_DRAWS, _DRAWS))
-    kinds = list(KINDS)
-    out = []
-    order = rng.permutation(len(small))
-    for n in range(count):
-        i, kind = int(order[n % len(small)]), kinds[(n + n // len(small)) % len(kinds)]
-        picture, changed = draw(small[i][0], small[int(rng.integers(len(small)))][0], kind, rng)
-        described = seen.run(picture[None])[0]
-        share = opencv().resize(changed.astype(np.float32), described.shape[:1:-1], interpolation=3)  # averages
-        out.append(Drawn(i, kind, _rows(described)[share.ravel() > _TOUCHED]))
-    return out
-
-
-def _held_out(
-    described: list[Floats], drawn: list[Drawn], items: Sequence[str], size: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _held_out(described: list[Floats], items: Sequence[str], size: int, rng: np.random.Generator) -> NDArray[np.float64]:
     scores = np.empty(len(described))
     for out in folds(items, _FOLDS, rng):
-        good = [_rows(d) for d, o in zip(described, out, strict=True) if not o]
-        alone = scorer(know(good, [(d.kind, d.rows) for d in drawn if not out[d.picture]], size, rng))
+        alone = scorer(gather(_rows([d for d, o in zip(described, out, strict=True) if not o]), size, rng))
         for i in np.flatnonzero(out):
             scores[i] = score(alone.run(described[i])[0])
     return highest(scores, items)
 
 
-def scorer(normal: Normal) -> Session:
-    """A session from descriptors to raw scores: the last part of an inspector's graph."""
-    nodes, constants, output = tail(normal, DESCRIPTORS)
-    given = graph.value(DESCRIPTORS, "float32", [1, len(normal.bank.mean), "h", "w"])
+def scorer(bank: Bank) -> Session:
+    """A session from descriptors to distances: the last part of an inspector's graph."""
+    nodes, constants, output = tail(bank, DESCRIPTORS)
+    given = graph.value(DESCRIPTORS, "float32", [1, len(bank.mean), "h", "w"])
     return Session(graph.model(nodes, constants, [given], [output]))
 
 
-def _rows(described: Floats) -> Floats:
-    return described[0].reshape(described.shape[1], -1).T
+def _rows(described: Sequence[Floats]) -> Floats:
+    return np.concatenate([d[0].reshape(d.shape[1], -1).T for d in described])
 
 
 def _metrics(held_out: NDArray[np.float64], promise: Promise) -> dict[str, float]:

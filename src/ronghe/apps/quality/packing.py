@@ -9,11 +9,9 @@ import numpy as np
 
 import ronghe
 from ronghe.apps.quality.bank import Bank
-from ronghe.apps.quality.contrast import Contrast
 from ronghe.apps.quality.descriptors import Pixels, Sight, network, working
 from ronghe.apps.quality.inspector import Inspector, Thresholds, build, score
 from ronghe.apps.quality.limits import Limits
-from ronghe.apps.quality.normal import Normal
 from ronghe.apps.quality.promise import Promise
 from ronghe.errors import ModelError
 from ronghe.models import Input, Manifest, Output, Package, Training
@@ -21,8 +19,7 @@ from ronghe.models.runtime import Session
 from ronghe.text import Text
 
 KIND: Final = "quality.inspect/1"
-_BANK: Final = ("whiten", "mean", "places", "reach")
-_CONTRAST: Final = ("square", "linear")
+_ARRAYS: Final = ("whiten", "mean", "places", "reach")
 _UNITS: Final = {"height": "px", "width": "px", "light": "", "focus": ""}
 
 
@@ -33,7 +30,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: Thresholds
     promise: Promise
     training: dict[str, Any]
-    contrast: tuple[float, float] | None = None  # constant and weight
 
 
 def pack(inspector: Inspector, *, name: str, created: int, version: str = "1") -> Package:
@@ -42,17 +38,7 @@ def pack(inspector: Inspector, *, name: str, created: int, version: str = "1") -
         Input(name=m, property=f"picture_{m}", unit=unit, low=getattr(inspector.limits, m)[0], high=getattr(inspector.limits, m)[1])
         for m, unit in _UNITS.items()
     )
-    bank, contrast = inspector.normal.bank, inspector.normal.contrast
-    arrays = {a: getattr(bank, a) for a in _BANK}
-    if contrast is not None:
-        arrays |= {f"contrast_{a}": getattr(contrast, a) for a in _CONTRAST}
-    settings = Settings(
-        sight=inspector.sight,
-        thresholds=inspector.thresholds,
-        promise=inspector.promise,
-        training=inspector.training,
-        contrast=None if contrast is None else (contrast.constant, contrast.weight),
-    )
+    settings = Settings(sight=inspector.sight, thresholds=inspector.thresholds, promise=inspector.promise, training=inspector.training)
     manifest = Manifest(
         name=name,
         version=version,
@@ -65,7 +51,7 @@ def pack(inspector: Inspector, *, name: str, created: int, version: str = "1") -
         metrics=inspector.metrics,
         settings=msgspec.to_builtins(settings),
     )
-    return Package(manifest, arrays, inspector.onnx)
+    return Package(manifest, {a: getattr(inspector.bank, a) for a in _ARRAYS}, inspector.onnx)
 
 
 def unpack(package: Package, where: str = "") -> Inspector:
@@ -79,14 +65,7 @@ def unpack(package: Package, where: str = "") -> Inspector:
         )
     try:
         settings = msgspec.convert(manifest.settings, Settings)
-        bank = Bank(*(np.asarray(package.arrays[a], np.float32) for a in _BANK))
-        contrast = None
-        if settings.contrast is not None:
-            contrast = Contrast(
-                np.asarray(package.arrays["contrast_square"], np.float32),
-                np.asarray(package.arrays["contrast_linear"], np.float32),
-                *settings.contrast,
-            )
+        bank = Bank(*(np.asarray(package.arrays[a], np.float32) for a in _ARRAYS))
         limits = Limits(**{i.name: (float(i.low or 0), float(i.high or 0)) for i in manifest.inputs})
     except (msgspec.ValidationError, KeyError, TypeError) as e:
         raise ModelError(Text(f"its settings do not fit: {e}", f"设置与模型不符：{e}"), where=where) from e
@@ -94,7 +73,7 @@ def unpack(package: Package, where: str = "") -> Inspector:
         raise ModelError(Text("its parts do not fit each other", "模型各部分不相符"), where=where)
     return build(
         sight=settings.sight,
-        normal=Normal(bank, contrast),
+        bank=bank,
         thresholds=settings.thresholds,
         promise=settings.promise,
         limits=limits,
@@ -114,7 +93,7 @@ class Trained:
     def raw(self, pixels: Pixels) -> float:
         """The raw score of a picture, as `Inspector.raw`."""
         d = self._seen.run(working(pixels, self.inspector.sight.scale))[0][0]
-        distance = self.inspector.normal.raw(d.reshape(d.shape[0], -1).T)
+        distance = self.inspector.bank.distance(d.reshape(d.shape[0], -1).T)
         return score(distance.reshape(d.shape[1:]).astype(np.float32))
 
 
