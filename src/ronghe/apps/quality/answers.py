@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ronghe.apps.quality.inspect import Inspect
 
 _MOST: Final = 1000
+_PATIENCE: Final = 0.3  # s that the line may wait for a slow disk before a person is answered
+_CLASSES: Final = 500  # parts, the newest, whose classes are counted
 _SUFFIXES: Final = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"BM": ".bmp", b"RIFF": ".webp", b"II*\0": ".tif", b"MM\0*": ".tif"}
 
 
@@ -61,7 +63,7 @@ class Answers:
         answer = self._verbs.get(question.verb)
         if answer is None:
             raise AppError(Text(f"it does not know {question.verb[:80]!r}", f"应用不支持 {question.verb[:80]!r}"))
-        self._app.archive.flush(1.0)  # what was just seen is among the records
+        self._app.archive.flush(_PATIENCE)  # what was just seen is among the records
         return answer(question)
 
     # --- reading ----------------------------------------------------------------------------------------------------------------
@@ -73,7 +75,7 @@ class Answers:
         counts = app.archive.records.counts()
         audited, escaped = app.archive.records.audited()
         learning = app.teacher is not None or app.options.learn > 0
-        recent = app.archive.records.recent(PARTS) if model is not None else []
+        recent = app.archive.records.recent(_CLASSES) if model is not None else []
         rate = false_reject(good, thresholds.reject)
         return {
             "state": "inspecting" if model is not None else "learning" if learning else "no model",

@@ -87,8 +87,7 @@ class Archive:
         self._jobs: deque[_Job] = deque()
         self._pictures = 0
         self._ready = threading.Condition()
-        self._idle = threading.Event()
-        self._idle.set()
+        self._added = self._done = 0
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -134,11 +133,11 @@ class Archive:
 
     def _add(self, job: _Job) -> None:
         self._jobs.append(job)
-        self._idle.clear()
+        self._added += 1
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="archive", daemon=True)
             self._thread.start()
-        self._ready.notify()
+        self._ready.notify_all()
 
     def _drop_oldest(self) -> None:
         for i, job in enumerate(self._jobs):
@@ -146,17 +145,20 @@ class Archive:
                 del self._jobs[i]
                 self._pictures -= job.pixels is not None
                 self.lost += 1
+                self._done += 1
                 return
 
     def flush(self, timeout: float = 2.0) -> bool:
-        """Waits until what was put has been written."""
-        return self._idle.wait(timeout)
+        """Waits until what was put before has been written; says whether it was."""
+        with self._ready:
+            until = self._added
+            return self._ready.wait_for(lambda: self._done >= until, timeout)
 
     def close(self) -> None:
         """Writes what waits, and ends the thread."""
         with self._ready:
             self._stopping = True
-            self._ready.notify()
+            self._ready.notify_all()
         if self._thread is not None:
             self._thread.join(10.0)
         self.records.close()
@@ -178,15 +180,15 @@ class Archive:
                         if self._stopping:
                             self.lost += len(rows)
                             break
-                        self._ready.wait(_RETRY)
+                        self._ready.wait_for(lambda: self._stopping, _RETRY)
+            with self._ready:
+                self._done += len(jobs)
+                self._ready.notify_all()
         db.close()
-        self._idle.set()
 
     def _take(self) -> list[_Job]:
         with self._ready:
-            while not self._jobs and not self._stopping:
-                self._idle.set()
-                self._ready.wait()
+            self._ready.wait_for(lambda: self._jobs or self._stopping)
             jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), _AT_ONCE))]
             self._pictures -= sum(j.pixels is not None for j in jobs)
             return jobs

@@ -8,7 +8,6 @@ method. Intervals are from a bootstrap (Efron) with a generator that is passed i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -24,6 +23,7 @@ LEAST: Final = 20
 """Values below which a capability means nothing."""
 _POWERS: Final = np.linspace(-2, 2, 41)
 _ROUNDS: Final = 400
+_ZERO: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,10 @@ def capability(
     if lower is None and upper is None:
         raise AppError(Text("give a lower or an upper limit", "请给出规格下限或上限"))
     normal = anderson_darling(values) > 0.05
-    interval: Callable[[Floats], tuple[float, float, float]] = _three_sigma if normal else _power
-    low, middle, high = interval(values)
-    again = [_cpk(interval(rng.choice(values, len(values))), lower, upper) for _ in range(_ROUNDS)]
+    reference = _Reference(values, np.array([1.0]) if normal else _POWERS)
+    n = len(values)
+    low, middle, high = reference.interval(np.ones(n))
+    again = [_cpk(reference.interval(w), lower, upper) for w in rng.multinomial(n, np.full(n, 1 / n), size=_ROUNDS).astype(np.float64)]
     ends = np.quantile(again, [(1 - confidence) / 2, (1 + confidence) / 2])
     cp = (upper - lower) / (high - low) if lower is not None and upper is not None else None
     return Capability(
@@ -61,7 +62,7 @@ def capability(
         float(ends[0]),
         float(ends[1]),
         "normal" if normal else "percentile",
-        len(values),
+        n,
         middle,
         high - low,
     )
@@ -74,27 +75,37 @@ def _cpk(interval: tuple[float, float, float], lower: float | None, upper: float
     return min(above, below)
 
 
-def _three_sigma(values: Floats) -> tuple[float, float, float]:
-    mean, s = float(values.mean()), float(values.std(ddof=1))
-    return mean - 3 * s, mean, mean + 3 * s
+class _Reference:
+    """Percentiles of the distribution fitted to weighted values: y = ((x − a)^p − 1) / p normal, p the likeliest of the powers given, a a
+    twentieth of the range below all values. With the power 1 alone it is the normal distribution of the values themselves."""
 
+    def __init__(self, values: Floats, powers: Floats) -> None:
+        self._powers = powers
+        self._start = float(values.min()) - 0.05 * float(np.ptp(values))
+        self._logs = np.log(values - self._start)
+        p = powers[:, None]
+        y = np.where(np.abs(p) < _ZERO, self._logs, np.expm1(p * self._logs) / np.where(np.abs(p) < _ZERO, 1, p))
+        self._shift = y.mean(axis=1)
+        self._y = (y - self._shift[:, None]).T
+        self._squares = self._y**2
 
-def _power(values: Floats) -> tuple[float, float, float]:
-    """Percentiles of the fitted distribution: y = ((x − a)^p − 1) / p normal, a below all values by a twentieth of their range."""
-    start = float(values.min()) - 0.05 * max(float(np.ptp(values)), 1e-12)
-    x = values - start
-    logs = np.log(x)
-    y = np.where(np.abs(_POWERS[:, None]) < 1e-9, logs, np.expm1(_POWERS[:, None] * logs) / np.where(_POWERS == 0, 1, _POWERS)[:, None])
-    likely = -0.5 * len(x) * np.log(y.var(axis=1)) + (_POWERS - 1) * logs.sum()
-    best = int(likely.argmax())
-    p, mean, s = float(_POWERS[best]), float(y[best].mean()), float(y[best].std(ddof=1))
+    def interval(self, weights: Floats) -> tuple[float, float, float]:
+        """The 0.135 %, 50 % and 99.865 % percentiles; `weights` float64[n] add up to n."""
+        n = weights.sum()
+        mean = weights @ self._y / n
+        variance = np.maximum(weights @ self._squares / n - mean**2, 1e-300)
+        likely = -0.5 * n * np.log(variance) + (self._powers - 1) * float(weights @ self._logs)
+        best = int(likely.argmax())
+        centre, s = float(mean[best] + self._shift[best]), math.sqrt(float(variance[best]) * n / (n - 1))
+        low, middle, high = (self._back(centre + k * s, float(self._powers[best])) for k in (-3, 0, 3))
+        return low, middle, high
 
-    def back(at: float) -> float:
-        if abs(p) < 1e-9:
-            return start + math.exp(at)
-        return start + max(p * at + 1, 1e-12) ** (1 / p)
-
-    return back(mean - 3 * s), back(mean), back(mean + 3 * s)
+    def _back(self, y: float, power: float) -> float:
+        if power == 1.0:
+            return self._start + 1 + y
+        if abs(power) < _ZERO:
+            return self._start + math.exp(y)
+        return self._start + max(power * y + 1, 1e-12) ** (1 / power)
 
 
 def anderson_darling(values: Floats) -> float:

@@ -33,6 +33,7 @@ NAMES: Final[dict[str, Text]] = {
 UNITS: Final[dict[str, str]] = {"light": "gray levels", "contrast": "gray levels", "focus": "ln", "colour": "ln", "position": "% of width"}
 _FLOOR: Final = (1.5, 1.0, 0.05, 0.01, 0.4, 0.4)  # least spread of each measure
 _SIDE: Final = 64
+_THIN: Final = 144  # pixels of the shorter side that light, contrast, colour and position are taken from
 _WEIGHT: Final = 0.1
 _BACK: Final = 0.7  # of the limit: below it a drift is over
 
@@ -53,9 +54,9 @@ def measure(pixels: NDArray[np.uint8]) -> Floats:
     and the centre of all edges in % of width and height."""
     cv2 = opencv()
     h, w = pixels.shape[:2]
-    step = max(1, min(h, w) // 256)
-    thin = pixels[::step, ::step]  # without smoothing: the focus is in the pixels
-    gray = cv2.cvtColor(np.ascontiguousarray(thin), cv2.COLOR_RGB2GRAY) if thin.ndim == 3 else np.ascontiguousarray(thin)
+    step = max(1, min(h, w) // _THIN)
+    thin = cv2.resize(pixels, (max(w // step, 1), max(h // step, 1)), interpolation=cv2.INTER_NEAREST)
+    gray = cv2.cvtColor(thin, cv2.COLOR_RGB2GRAY) if thin.ndim == 3 else thin
     mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(gray))
     middle = pixels[h // 2 - min(h, 256) // 2 :, w // 2 - min(w, 256) // 2 :][:256, :256]
     fine = middle[..., 1] if middle.ndim == 3 else middle
@@ -63,7 +64,7 @@ def measure(pixels: NDArray[np.uint8]) -> Floats:
     focus = math.log((sharp + 0.5) / (deviation + 0.5))
     colour = 0.0
     if pixels.ndim == 3:
-        red, _, blue, _ = cv2.mean(np.ascontiguousarray(thin))
+        red, _, blue, _ = cv2.mean(thin)
         colour = math.log((red + 1) / (blue + 1))
     small = cv2.resize(gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     edge = np.abs(cv2.Sobel(small, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(small, cv2.CV_32F, 0, 1))
