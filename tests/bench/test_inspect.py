@@ -92,7 +92,7 @@ def test_padim_gives_the_mahalanobis_distance_of_each_place(pictures: list[np.nd
 def test_a_tiny_run_has_every_key_and_the_random_networks_have_no_auroc() -> None:
     found = inspect.run(full=True, amounts=TINY, only=["patchcore_lite0_1", "patchcore_resnet18_1"])
     json.dumps(found)
-    assert found["networks"].keys() == {"ronghe", "patchcore_lite0_1", "patchcore_resnet18_1"}
+    assert found["networks"].keys() == {"ronghe", "ronghe_fine", "patchcore_lite0_1", "patchcore_resnet18_1"}
     for name, network in found["networks"].items():
         assert "failed" not in network, network
         assert network["cpu_ms_p50"] > 0
@@ -119,7 +119,7 @@ def test_the_command_takes_folders_and_prints_one_object(tmp_path: Path, monkeyp
     assert done.exit_code == 0
     found = json.loads(done.output)
     assert found["pictures"] == {"drawn": False, "splits": 1, "train": 6, "good": 4, "defective": 2}
-    assert found["networks"].keys() == {"ronghe", "patchcore_lite0_1"}
+    assert found["networks"].keys() == {"ronghe", "ronghe_fine", "patchcore_lite0_1"}
     assert all(len(n["auroc_each"]) == 1 for n in found["networks"].values())
 
 

@@ -44,7 +44,7 @@ class Amounts:
     good: int = 24
     defective: int = 40
     size: int = 256
-    seconds: float = 1.0
+    seconds: float = 0.7
 
 
 FULL: Final = Amounts(train=100, good=100, defective=200, seconds=15.0)
@@ -65,18 +65,18 @@ def run(
     began = time.monotonic()
     until = None if full else began + _BUDGET
     amounts = amounts or (FULL if full else Amounts())
-    names = [OURS, *(only or [n for n, m in METHODS.items() if full or not m.full])]
+    names = [*OURS, *(only or [n for n, m in METHODS.items() if full or not m.full])]
     with tempfile.TemporaryDirectory(prefix="ronghe-bench-inspect-") as folder:
         splits = [split] if split else _drawn(Path(folder), amounts)
         counts = _counts(splits[0])
         detectors: dict[str, Any] = {}
         for i in range(0, len(names), 2):  # two by two: where time runs out, what came first is whole
             detectors |= _measured(names[i : i + 2], splits, Path(folder), full, amounts.seconds, threads, until)
-    ours = detectors[OURS]
+    ours = detectors[next(iter(OURS))]
     return {
         "bench": "inspect",
         "networks": detectors,
-        "ratios": {n: _compared(d, ours) for n, d in detectors.items() if n != OURS},
+        "ratios": {n: _compared(d, ours) for n, d in detectors.items() if d is not ours},
         "pictures": {"drawn": split is None, "splits": len(splits), **counts},
         "protocol": _PROTOCOL,
         "seconds": round(time.monotonic() - began, 1),
@@ -109,12 +109,13 @@ def _measured(
     """Fits detectors at the same time, each with one thread, and then times one after the other, so that nothing else of ours runs."""
     shown = [{"train": str(s.train), "good": str(s.good), "defective": [str(d) for d in s.defective]} for s in splits]
     with ThreadPoolExecutor(len(names)) as together:
-        task = {"step": "fit", "splits": shown, "full": full}
+        task: dict[str, Any] = {"step": "fit", "splits": shown, "full": full}
         fitted = together.map(lambda n: _child({**task, "name": n, "model": str(folder / n)}, until), names)
         found = dict(zip(names, fitted, strict=True))
+    tested = [shown[0]["good"], *shown[0]["defective"]]
     for name in names:
         if found[name].keys().isdisjoint(("failed", "left_out")):
-            task = {"step": "time", "name": name, "good": str(splits[0].good), "model": str(folder / name)}
+            task = {"step": "time", "name": name, "folders": tested, "model": str(folder / name)}
             found[name] |= _child({**task, "seconds": seconds, "threads": list(threads)}, until)
     return found
 
@@ -160,13 +161,14 @@ _PROTOCOL: Final = {
     "drawn": "a printed and drilled plate with grain, changing pose, light, focus and noise, JPEG; one product a split; a fifth of the "
     "defective parts each with a scratch, spot, crack, missing print, contamination. No real parts: give folders of your own",
     "cpu_ms": "CPU time (user and system, all threads) of one picture from the bytes of its file: decoding, scaling, network, search, map, "
-    "score; one thread; `images_timed` good pictures after a first one that is not counted (p99 of few is their largest). "
+    "score, boxes; one thread; `images_timed` test pictures in random order, after a first that is not counted (p99 of few: the largest). "
     "`two_threads`: the same with two; `wall_ms_p50`: time on the clock, which other work on the machine lengthens",
     "fit_s": "CPU seconds to learn from the pictures of one split, decoding left out; `fit_scaled`: the features of 6 pictures were "
     "measured and the rest reckoned from them (never with --full)",
     "memory_mb": "peak resident memory of the process that inspects (Python and libraries included), with one thread",
     "parameters": "numbers in the network up to the last feature that is used; banks and Gaussians are not counted",
-    "size": "side of the square that a picture is scaled to; published: PatchCore and PaDiM 224, EfficientAD 256",
-    "runtime": "onnxruntime on the CPU, float32, each peer as one graph with an exact nearest-neighbour search inside; ours as it ships",
+    "size": "side (px) that a picture is scaled to before the network; published: PatchCore and PaDiM 224, EfficientAD 256",
+    "runtime": "onnxruntime on the CPU, float32, each peer as one graph with an exact nearest-neighbour search inside; ours as it ships; "
+    "`ronghe_fine` is told to look at every pixel (scale 1)",
     "ratios": "what the peer needs divided by what ours needs; auroc_gap: ours less the peer's",
 }

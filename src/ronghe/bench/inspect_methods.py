@@ -70,11 +70,13 @@ METHODS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A detector as one graph (outputs `score` and `map`). `fit_s`: CPU seconds, None when not trained; `scaled`: from few pictures."""
+    """A detector as one graph (outputs `score` and `map`). `fit_s`: CPU seconds, None when not trained; `scaled`: from few pictures.
+    `size`: the longer side (px) of what the network is given."""
 
     onnx: bytes
     parameters: int
     fit_s: float | None
+    size: int
     scaled: bool = False
 
 
@@ -92,7 +94,7 @@ class Detector:
 def fit(method: Method, pictures: Sequence[Pixels], *, seed: int, full: bool = False) -> Fitted:
     """A detector that has seen these good pictures. Networks of random weights are shown only few of them, unless `full`."""
     if method.kind == "efficientad":
-        return Fitted(*efficientad(method.backbone == "pdn_m", method.size, seed=seed), fit_s=None)
+        return Fitted(*efficientad(method.backbone == "pdn_m", method.size, seed=seed), fit_s=None, size=method.size)
     onnx, parameters = (weights.load("lite0"), _count(weights.load("lite0"), method)) if method.trained else _random(method, seed)
     head = {"patchcore": _patchcore, "padim": _padim}[method.kind]
     few = pictures if method.trained or full else pictures[:_FEW]
@@ -104,7 +106,7 @@ def fit(method: Method, pictures: Sequence[Pixels], *, seed: int, full: bool = F
     spent = (time.process_time() - began) * len(pictures) / len(few)
     began = time.process_time()
     fitted = learn(np.stack([seen[i % len(seen)] for i in range(len(pictures))]))
-    return Fitted(fitted, parameters, spent + time.process_time() - began, scaled=len(few) < len(pictures))
+    return Fitted(fitted, parameters, spent + time.process_time() - began, method.size, scaled=len(few) < len(pictures))
 
 
 def coreset(points: Array, count: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ronghe.apps.quality.bank import RAW
-from ronghe.apps.quality.descriptors import network
+from ronghe.apps.quality.descriptors import network, working
 from ronghe.apps.quality.files import parts as part_files
-from ronghe.apps.quality.learn import learn
+from ronghe.apps.quality.learn import Options, learn
 from ronghe.apps.quality.measures import auroc
 from ronghe.apps.quality.packing import pack, unpack
 from ronghe.bench import parts
@@ -26,7 +26,9 @@ from ronghe.models.runtime import Session
 from ronghe.picture import decode, read
 from ronghe.picture.libraries import opencv
 
-OURS: Final = "ronghe"
+OURS: Final = {"ronghe": 0.0, "ronghe_fine": 1.0}
+"""Our inspector, and the scale (working pixels for a pixel of the picture) that it is told; 0: as it chooses itself."""
+
 _LEAST: Final = {1: 3, 2: 2}  # pictures that are timed with so many threads even when they take longer than their seconds
 _MOST: Final = 400
 
@@ -42,7 +44,7 @@ def drawn(folder: str, seed: int, train: int, good: int, defective: int, size: i
 
 def fitted(name: str, splits: Sequence[dict[str, Any]], model: str, full: bool) -> dict[str, Any]:
     """Learns from each split and tells its pictures apart; leaves the first split's model in a file."""
-    trained = name == OURS or METHODS[name].trained
+    trained = name in OURS or METHODS[name].trained
     learned, aurocs = list[Fitted](), list[float]()
     for seed, split in enumerate(splits if trained else splits[:1]):
         path = Path(model if seed == 0 else f"{model}{seed}")
@@ -61,27 +63,29 @@ def fitted(name: str, splits: Sequence[dict[str, Any]], model: str, full: bool) 
         "fit_scaled": learned[0].scaled,
         "parameters": learned[0].parameters,
         "weights": "ImageNet, EfficientNet-Lite0" if trained else "random: time only",
-        "published_auroc": (METHODS[name].published or None) if name != OURS else None,
-        "size": METHODS[name].size if name != OURS else "as the inspector chooses",
+        "published_auroc": None if name in OURS else METHODS[name].published or None,
+        "size": learned[0].size,
     }
 
 
 def learned_from(name: str, pictures: Sequence[Pixels], model: Path, seed: int, full: bool) -> Fitted:
     """Learns, and leaves the model in a file."""
-    if name != OURS:
+    if name not in OURS:
         found = fit(METHODS[name], pictures, seed=seed, full=full)
         model.write_bytes(found.onnx)
         return found
     began = time.process_time()
-    inspector = learn(pictures, seed=seed)
+    inspector = learn(pictures, options=Options(seed=seed, scale=OURS[name]))
     spent = time.process_time() - began
     save(model, pack(inspector, name="bench", created=0))
-    return Fitted(inspector.onnx, graph.parameters(network(inspector.sight)), spent)
+    height, width = working(pictures[0], inspector.sight.scale).shape[1:3]
+    return Fitted(inspector.onnx, graph.parameters(network(inspector.sight)), spent, size=max(height, width))
 
 
-def timed(name: str, good: str, model: str, seconds: float, threads: Sequence[int]) -> dict[str, Any]:
-    """Time of one picture, for each number of threads, and memory."""
-    files = [p.read_bytes() for p in part_files(Path(good))]
+def timed(name: str, folders: Sequence[str], model: str, seconds: float, threads: Sequence[int]) -> dict[str, Any]:
+    """Time of one picture, for each number of threads, and memory. The pictures of all folders come in one random order."""
+    paths = [p for folder in folders for p in part_files(Path(folder))]
+    files = [paths[i].read_bytes() for i in np.random.default_rng(0).permutation(len(paths))]
     result: dict[str, Any] = {}
     for count in threads:
         opencv().setNumThreads(count)
@@ -94,7 +98,7 @@ def timed(name: str, good: str, model: str, seconds: float, threads: Sequence[in
 
 def opened(name: str, model: Path, threads: int) -> Score:
     """What judges pixels, from a model file."""
-    if name != OURS:
+    if name not in OURS:
         return Detector(model.read_bytes(), METHODS[name].size, threads=threads).score
     inspector = unpack(load(model))
     if threads > 1:
