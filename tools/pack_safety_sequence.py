@@ -35,11 +35,11 @@ def video(folder: Path, count: int, fps: int, out: Path) -> None:
     noise = np.random.default_rng(0)
     with av.open(str(out), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": CRF, "preset": "veryslow", "g": "50"})
+        stream.height, stream.width = cv2.imread(str(folder / "00000.png")).shape[:2]
         stream.pix_fmt = "yuv420p"
         for i in range(count):
             pixels = cv2.GaussianBlur(cv2.imread(str(folder / f"{i:05d}.png")), (0, 0), 0.6)
             pixels = np.clip(pixels + noise.normal(0, NOISE, pixels.shape[:2])[..., None], 0, 255).astype(np.uint8)
-            stream.height, stream.width = pixels.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "bgr24")))
         container.mux(stream.encode())
 

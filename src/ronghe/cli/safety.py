@@ -326,6 +326,7 @@ def _result(r: ZoneReport) -> list[str]:
         (_t("picture → request, ms", "图像 → 请求，ms"), _points(r.picture_to_request_ms)),
         (_t("picture → result, ms", "图像 → 结果，ms"), _points(r.picture_to_result_ms)),
         (_t("processor time a picture, ms", "每帧 CPU 时间，ms"), _points(r.cpu_ms)),
+        (_t("load of this machine by it", "本机负荷"), f"{r.load:.0%}"),
     ]
     return [f"{name}: {value}" for name, value in rows]
 

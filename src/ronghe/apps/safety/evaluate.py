@@ -51,9 +51,10 @@ class ZoneReport(msgspec.Struct, frozen=True, kw_only=True):
     people_recall: float
     people_precision: float
     reaction_s: Spread  # from the first picture of a stay that is in the zone to the request
-    picture_to_request_ms: Spread  # wall, from the picture that led to a request to the request, waiting included
+    picture_to_request_ms: Spread  # wall, from the picture that led to a request to the request
     picture_to_result_ms: Spread  # wall, of every picture judged
     cpu_ms: Spread  # processor time of every picture judged
+    load: float  # wall time spent on judging a second of pictures; above 1 this machine does not keep up with them
 
 
 def report(labels: Labels, judged: Sequence[Judged], release: float) -> ZoneReport:
@@ -95,6 +96,7 @@ def report(labels: Labels, judged: Sequence[Judged], release: float) -> ZoneRepo
         picture_to_request_ms=_points([j.wall for j in judged if j.requests and j.picture is not None], 1e3),
         picture_to_result_ms=_points([j.wall for j in busy], 1e3),
         cpu_ms=_points([j.cpu for j in busy], 1e3),
+        load=round(sum(j.wall for j in shown) / (n / fps), 3),
     )
 
 

@@ -1,7 +1,7 @@
-"""The zone app on a recording, with no plant: a machine that does as it is asked, and a clock that runs as fast as the work is done.
+"""The zone app on a recording, with no plant: a machine that does as it is asked, and a clock that runs while the work is done.
 
-Pictures come at their own times; each is judged when the one before is done, and the app's clock says when that was. So what is measured
-from picture to request is what a camera at that rate would see on this machine, waiting included.
+Each picture of a recording is judged as if it had just come, however long the one before took: so what is found does not depend on how
+busy this machine is. Whether it keeps up with that many pictures a second is told by the times.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Trial:
         self._now = 0
         self.app = Zone("zones", plant, "watched", options, state, clock=lambda: self._now + time.perf_counter_ns() - self._began)
         self._began = time.perf_counter_ns()
-        self._row = self._free = 0
+        self._row = 0
         self._permit = 1.0
         self._standing: set[str] = set()
 
@@ -92,8 +92,7 @@ class Trial:
         """Judges them, in order. `live`: their times are those of the wall clock; pictures are then not waited for."""
         for picture in pictures:
             yield from self._rows(picture.time)
-            began = max(picture.time, self._free)
-            yield self._judge(picture, began if not live else time.time_ns())
+            yield self._judge(picture, time.time_ns() if live else picture.time)
 
     def silence(self, until: int) -> Iterator[Judged]:
         """No picture comes until `until` (ns)."""
@@ -117,7 +116,6 @@ class Trial:
         cpu = time.process_time()
         result = self.app.see(picture)
         cpu = time.process_time() - cpu
-        self._free = self._now + time.perf_counter_ns() - self._began
         return self._outcome(picture.time, picture, result.findings, result.advice, cpu, result.signals.get("monitored", 1.0) > 0)
 
     def _start(self, at: int) -> None:
@@ -133,5 +131,5 @@ class Trial:
         for a in requests:
             self.app.feedback(a.id, "done")
         state = self.app.watched()
-        wall = (self._free - at) / 1e9 if picture is not None else (self._now + time.perf_counter_ns() - self._began - at) / 1e9
+        wall = (self._now + time.perf_counter_ns() - self._began - at) / 1e9
         return Judged(at, picture, findings, requests, wall, cpu, state.people, state.occupied, monitored)
