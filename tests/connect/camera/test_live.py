@@ -40,13 +40,18 @@ def seeing(device: Device) -> tuple[Camera, list[Picture]]:
 
 async def test_pictures_carry_the_time_at_which_the_camera_took_them(rtsp: Rtsp) -> None:
     driver, shown = seeing(rtsp)
-    async with running(driver, rtsp.items(driver, ["picture", "rate", "dropped"])):
-        await until(lambda: len(shown) >= 60, "pictures")
-    assert {p.pixels.shape for p in shown} == {(240, 320, 3)}
-    assert {p.quality for p in shown} == {q.GOOD}
-    late = shown[30:]  # the sender's first report has come
-    a_frame = [(b.time - a.time) / (b.number - a.number) for a, b in pairwise(late)]
-    assert np.abs(np.array(a_frame) - 40e6).max() < 1e6  # the server's own rhythm, not that of arrivals on a busy machine
+
+    def in_rhythm() -> bool:
+        """Ten pictures in the server's own rhythm of 40 ms to 10 µs, which no arrivals on a busy machine have; it is known from the
+        server's first report on."""
+        last = [p for p in shown if p.pixels is not None][-11:]
+        apart = [(b.time - a.time) / (b.number - a.number) for a, b in pairwise(last)]
+        return len(apart) == 10 and float(np.abs(np.array(apart) - 40e6).max()) < 1e4
+
+    async with running(driver, rtsp.items(driver, ["picture"])):
+        await until(in_rhythm, "times of the camera")
+    assert {p.pixels.shape for p in shown if p.pixels is not None} == {(240, 320, 3)}
+    assert abs(shown[-1].time - time.time_ns()) < 10_000_000_000
 
 
 async def test_h264(rtsp: Rtsp) -> None:

@@ -180,7 +180,8 @@ class Session:
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(ready.wait(), _LOOK)
+                    async with asyncio.timeout(_LOOK):  # not wait_for, which before Python 3.12 may lose a cancellation
+                        await ready.wait()
                 ready.clear()
                 if newest:
                     self._give(newest.popleft())
