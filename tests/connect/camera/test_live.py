@@ -68,6 +68,18 @@ async def test_h264(rtsp: Rtsp) -> None:
     assert bars[1, 2] > bars[1, :2].max() + 60
 
 
+async def test_fewer_pictures_are_shown_where_fewer_are_wanted_and_the_gaps_are_seen(rtsp: Rtsp) -> None:
+    slow = Rtsp()
+    slow.options = rtsp.options | {"rate": 5}
+    driver, shown = seeing(slow)
+    async with running(driver, slow.items(driver, ["picture", "rate"])) as sink:
+        await until(lambda: len([p for p in shown if p.quality == q.GOOD]) >= 12, "pictures")
+    numbers = [p.number for p in shown]
+    assert np.median(np.diff(numbers)) >= 4
+    assert driver.health.dropped < numbers[-1] / 2  # passed over by wish is not dropped
+    assert max(r[1] for r in sink.rows("rate")) > 10  # the camera gives 25
+
+
 async def test_the_newest_picture_wins_and_the_others_are_counted(rtsp: Rtsp) -> None:
     driver, shown = seeing(rtsp)
     async with running(driver, rtsp.items(driver, ["picture"])):

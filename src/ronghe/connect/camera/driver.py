@@ -18,7 +18,7 @@ from ronghe.connect.camera.session import Seen, Session
 from ronghe.connect.camera.source import Ended, Source
 from ronghe.connect.camera.stream import Film, Stream, usb_cameras
 from ronghe.connect.driver import Driver, Found, Item, Sink, Still, Write, always
-from ronghe.errors import Unreachable
+from ronghe.errors import BadAddress, ConnectError, Rejected, Unreachable
 from ronghe.picture.folder import is_picture
 from ronghe.plant.model import ValueType
 from ronghe.signals import Batch, TagIndex
@@ -76,7 +76,9 @@ class Camera(Driver):
                 try:
                     await session.play(source)
                     await asyncio.Event().wait()  # everything was played; the contract is to go on until cancelled
-                except Unreachable as e:
+                except (Rejected, BadAddress):
+                    raise
+                except ConnectError as e:
                     session.lose(e.what)
                 pause = _FIRST_PAUSE if session.frames > delivered else min(2 * pause, _LAST_PAUSE)
                 await asyncio.sleep(pause)

@@ -40,6 +40,7 @@ something."""
 _AGREE: Final = 10_000_000_000  # ns, by which the camera's clock may be behind ours before it is not believed
 _AHEAD: Final = 1_000_000_000
 _RATE_OVER: Final = 2.0  # s
+_HEALTH_EVERY: Final = 0.09  # s; where fewer pictures are wanted, so many are still looked at, for the camera's health
 _LOOK: Final = 0.1  # s, between two looks for silence
 _NAN: Final = float("nan")
 T = TypeVar("T")
@@ -78,7 +79,7 @@ class Session:
         self._driver, self._sink, self._clock, self._monotonic = driver, sink, clock, monotonic
         self._items = list(items)
         self._due: dict[int, float] = {}  # item → monotonic time of its next sample
-        self._arrived: deque[float] = deque(maxlen=100)
+        self._arrived: deque[tuple[float, int]] = deque(maxlen=1000)  # monotonic time and number
         self._watch: CameraHealth | None = None
         self._watching = threading.Lock()
         self._lost = False
@@ -103,11 +104,7 @@ class Session:
         now = self._clock()
         at = frame.time if now - _AGREE <= frame.time <= now + _AHEAD else now
         self._newest = at = max(at, self._newest + 1000)  # a camera's clock may be set, and no two pictures are of one time
-        self._arrived.append(self._monotonic())
-        while len(self._arrived) > 2 and self._arrived[-1] - self._arrived[0] > _RATE_OVER:
-            self._arrived.popleft()
-        span = self._arrived[-1] - self._arrived[0]
-        rate = (len(self._arrived) - 1) / span if span else 0.0
+        rate = self._rate(frame.number)
         dropped = source.dropped + self._passed
         if frame.pixels is None:
             return Seen(frame, at, q.BAD_DECODING, frame.reason, _NAN, _NAN, rate, dropped)
@@ -121,6 +118,15 @@ class Session:
         last = watch.last
         assert last is not None
         return Seen(frame, at, quality, reason, last.light, last.focus, rate, dropped)
+
+    def _rate(self, number: int) -> float:
+        """Pictures a second that the source gives, seen or not."""
+        arrived = self._arrived
+        arrived.append((self._monotonic(), number))
+        while len(arrived) > 2 and arrived[-1][0] - arrived[0][0] > _RATE_OVER:
+            arrived.popleft()
+        span = arrived[-1][0] - arrived[0][0]
+        return (number - arrived[0][1]) / span if span else 0.0
 
     def lose(self, why: Text) -> None:
         """The camera cannot be reached: told once for each item."""
@@ -148,22 +154,28 @@ class Session:
         loop, ready, stop = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
         newest: deque[Seen] = deque()
         ended: list[BaseException] = []
-        least = 0.9 / self._driver.options.rate if self._driver.options.rate else 0.0  # s; a little early is not too early
+        rate = self._driver.options.rate
+        apart = 0.9 / rate if rate else 0.0  # s, between pictures that are shown; a little early is not too early
+        looks = min(apart, _HEALTH_EVERY)
 
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(ready.set)
 
         def decode() -> None:
-            shown = float("-inf")
+            looked = shown = float("-inf")
+            quality = q.GOOD
             try:
                 source.open()
                 while not stop.is_set():
-                    frame = source.next()
-                    if frame is None or self._monotonic() - shown < least:
+                    frame, now = source.next(), self._monotonic()
+                    if frame is None or now - looked < looks:
                         continue
-                    shown = self._monotonic()
-                    newest.append(self.look(frame, source))
+                    looked, seen = now, self.look(frame, source)
+                    if now - shown < apart and seen.quality == quality:
+                        continue
+                    shown, quality = now, seen.quality
+                    newest.append(seen)
                     if len(newest) > 1:
                         with contextlib.suppress(IndexError):  # it was taken in this very moment
                             newest.popleft()
@@ -206,7 +218,8 @@ class Session:
             while True:
                 seen = await _in_thread(step)
                 if seen is None:
-                    self._up(None)
+                    if self._driver.health.state != "up":
+                        self._up(None)
                     continue
                 self._give(seen)
                 interval = 1 / rate if rate and source.interval else source.interval
