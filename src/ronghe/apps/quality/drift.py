@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -34,6 +34,8 @@ UNITS: Final[dict[str, str]] = {"light": "gray levels", "contrast": "gray levels
 _FLOOR: Final = (1.5, 1.0, 0.05, 0.01, 0.4, 0.4)  # least spread of each measure
 _SIDE: Final = 64
 _THIN: Final = 144  # pixels of the shorter side that light, contrast, colour and position are taken from
+_WINDOW: Final = np.outer(np.hanning(_SIDE), np.hanning(_SIDE))
+_DAMPING: Final = 0.1  # of the mean: frequencies that are noise alone say nothing of a shift
 _WEIGHT: Final = 0.1
 _BACK: Final = 0.7  # of the limit: below it a drift is over
 
@@ -41,22 +43,25 @@ Floats = NDArray[np.float64]
 
 
 class Usual(msgspec.Struct, frozen=True, kw_only=True):
-    """What the good pictures looked like. `mean` and `spread` of light, contrast, focus, colour, x, y; from `pictures` of `size` (w, h)."""
+    """What the good pictures looked like. `mean` and `spread` of light, contrast, focus, colour, x, y; from `pictures` of `size` (w, h).
+
+    `reference` is the first of them, small: float32 (64, 64), from which the position of a part is measured.
+    """
 
     mean: tuple[float, ...]
     spread: tuple[float, ...]
     pictures: int
     size: tuple[int, int]
+    reference: bytes
 
 
-def measure(pixels: NDArray[np.uint8]) -> Floats:
+def measure(pixels: NDArray[np.uint8], reference: NDArray[np.float32] | None = None) -> Floats:
     """float64[6]: light and contrast in gray levels, focus as ln of the gradient's energy relative to the contrast, colour as ln(red/blue),
-    and the centre of all edges in % of width and height."""
+    and by how much the part lies right of and below that of `reference` (see `small`), in % of the picture's width and height, by phase
+    correlation (Kuglin and Hines 1975)."""
     cv2 = opencv()
     h, w = pixels.shape[:2]
-    step = max(1, min(h, w) // _THIN)
-    thin = cv2.resize(pixels, (max(w // step, 1), max(h // step, 1)), interpolation=cv2.INTER_NEAREST)
-    gray = cv2.cvtColor(thin, cv2.COLOR_RGB2GRAY) if thin.ndim == 3 else thin
+    thin, gray = _thin(pixels)
     mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(gray))
     middle = pixels[h // 2 - min(h, 256) // 2 :, w // 2 - min(w, 256) // 2 :][:256, :256]
     fine = middle[..., 1] if middle.ndim == 3 else middle
@@ -66,27 +71,82 @@ def measure(pixels: NDArray[np.uint8]) -> Floats:
     if pixels.ndim == 3:
         red, _, blue, _ = cv2.mean(thin)
         colour = math.log((red + 1) / (blue + 1))
-    small = cv2.resize(gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    edge = np.abs(cv2.Sobel(small, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(small, cv2.CV_32F, 0, 1))
-    total = float(edge.sum()) + 1e-6
-    at = np.arange(_SIDE) * (100 / _SIDE)
-    return np.array([mean, deviation, focus, colour, float(edge.sum(axis=0) @ at) / total, float(edge.sum(axis=1) @ at) / total])
+    x = y = 0.0
+    if reference is not None:
+        x, y = _shift(reference, _small(gray))
+    return np.nan_to_num(np.array([mean, deviation, focus, colour, 100 * x / _SIDE, 100 * y / _SIDE]))
 
 
-def usual(measured: Sequence[Floats], size: tuple[int, int]) -> Usual:
+def small(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """float32 (64, 64): what a position is measured from."""
+    return _small(_thin(pixels)[1])
+
+
+def _small(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
+    cv2 = opencv()
+    return np.asarray(cv2.resize(gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)).astype(np.float32)
+
+
+def _shift(reference: NDArray[np.float32], present: NDArray[np.float32]) -> tuple[float, float]:
+    """By how many pixels `present` lies right of and below `reference`: the peak of their phase correlation, refined by a parabola."""
+    a, b = (np.fft.rfft2((p - p.mean()) * _WINDOW) for p in (reference, present))
+    cross = np.conj(a) * b
+    size = np.abs(cross)
+    found = np.fft.irfft2(cross / (size + _DAMPING * size.mean() + 1e-9), s=present.shape)
+    y, x = (int(v) for v in np.unravel_index(int(found.argmax()), found.shape))
+    return _peak(found[y], x), _peak(found[:, x], y)
+
+
+def _peak(line: NDArray[np.float64], at: int) -> float:
+    """Where a circular line peaks near `at`, from −n/2 to n/2."""
+    n = len(line)
+    low, top, high = line[at - 1], line[at], line[(at + 1) % n]
+    bend = low - 2 * top + high
+    at_ = at + (float(0.5 * (low - high) / bend) if bend < 0 else 0.0)
+    return at_ - n if at_ > n / 2 else at_
+
+
+def _thin(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Every so-manieth pixel, in colour and in gray."""
+    cv2 = opencv()
+    h, w = pixels.shape[:2]
+    step = max(1, min(h, w) // _THIN)
+    thin = cv2.resize(pixels, (max(w // step, 1), max(h // step, 1)), interpolation=cv2.INTER_NEAREST)
+    return thin, cv2.cvtColor(thin, cv2.COLOR_RGB2GRAY) if thin.ndim == 3 else thin
+
+
+def look_of(pictures: Sequence[NDArray[np.uint8]]) -> Usual:
+    """Of good pictures of one size."""
+    reference = small(pictures[0])
+    h, w = pictures[0].shape[:2]
+    return usual([measure(p, reference) for p in pictures], (w, h), reference)
+
+
+def usual(measured: Sequence[Floats], size: tuple[int, int], reference: NDArray[np.float32]) -> Usual:
     """Of the measures of good pictures of `size` (width, height)."""
     values = np.asarray(measured)
     n = len(values)
     spread = values.std(axis=0, ddof=1) if n > 1 else np.zeros(values.shape[1])
     wider = math.sqrt((n - 1) / chi2_quantile(0.05, n - 1)) if n > 2 else 4.0
-    return Usual(mean=tuple(values.mean(axis=0).tolist()), spread=tuple(np.maximum(spread * wider, _FLOOR).tolist()), pictures=n, size=size)
+    return Usual(
+        mean=tuple(values.mean(axis=0).tolist()),
+        spread=tuple(np.maximum(spread * wider, _FLOOR).tolist()),
+        pictures=n,
+        size=size,
+        reference=reference.tobytes(),
+    )
+
+
+def restored(reference: bytes) -> NDArray[np.float32]:
+    """A reference as it was kept."""
+    return np.frombuffer(reference, np.float32).reshape(_SIDE, _SIDE)
 
 
 class DriftWatch:
     """Follows pictures one by one."""
 
     def __init__(self, usual: Usual, false_alarm: float = 1e-5) -> None:
-        self.usual = usual
+        self.usual, self.reference = usual, restored(usual.reference)
         self._mean, self._spread = np.array(usual.mean), np.array(usual.spread)
         self._room = 1.645 / math.sqrt(max(usual.pictures, 1))  # standard deviations that the learned mean itself may be off
         self._limit = ewma_limit(_WEIGHT, round(1 / false_alarm, 6)) * math.sqrt(_WEIGHT / (2 - _WEIGHT)) + self._room
@@ -119,8 +179,3 @@ class DriftWatch:
         if kind == "position":
             i += int(abs(self.level[5]) > abs(self.level[4]))
         return float(self._mean[i] + self.level[i] * self._spread[i]), float(self._mean[i])
-
-
-def restore(kept: Any) -> Usual:
-    """From plain data."""
-    return msgspec.convert(kept, Usual)

@@ -185,7 +185,7 @@ class Inspect(App):
                 log.exception("app %s: picture %s", self.name, picture.number)
                 reason = Text("judging failed; see the log of the node", "判断失败，详见节点日志")
             else:
-                measured = self._measure(picture)
+                measured = self.watching.measure(pixels)
                 verdict, reason = self._verdict(judged, picture)
         where = judged.where if judged is not None else ()
         if self._classes is not None and where and verdict != "pass" and pixels is not None:
@@ -204,8 +204,8 @@ class Inspect(App):
             audit=verdict == "pass" and self.options.audit > 0 and bool(self._rng.random() < self.options.audit),
             kind=where[0][5] if where and verdict != "pass" else "",
         )
-        if verdict == "pass" and measured is not None and self.watching.drift is None:
-            self.watching.learn_look(measured, part.size)
+        if verdict == "pass" and measured is not None and pixels is not None and self.watching.drift is None:
+            self.watching.learn_look(measured, pixels)
         return part, judged, measured
 
     def _verdict(self, judged: Judged, picture: Picture) -> tuple[Verdict, Text | None]:
@@ -231,11 +231,6 @@ class Inspect(App):
         if abs(width - w) > _SIZE * w or abs(height - h) > _SIZE * h:
             return saying.other_size((width, height), (w, h))
         return None
-
-    def _measure(self, picture: Picture) -> drift.Floats | None:
-        assert picture.pixels is not None
-        watch, size = self.watching.drift, (picture.pixels.shape[1], picture.pixels.shape[0])
-        return drift.measure(picture.pixels) if watch is None or watch.usual.size == size else None
 
     def _signals(self, part: Part) -> dict[str, float]:
         n = len(self._recent)

@@ -240,7 +240,7 @@ def _thresholds(model: Model, defective: Sequence[float], o: Options) -> Thresho
 def _usual(good: Sequence[Pixels]) -> drift.Usual:
     sizes = [(p.shape[1], p.shape[0]) for p in good]
     size = max(set(sizes), key=sizes.count)
-    return drift.usual([drift.measure(p) for p, s in zip(good, sizes, strict=True) if s == size], size)
+    return drift.look_of([p for p, s in zip(good, sizes, strict=True) if s == size])
 
 
 def _compare(

@@ -12,10 +12,11 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ronghe.apps.quality import saying
 from ronghe.apps.quality.arl import ewma_limit
-from ronghe.apps.quality.drift import UNITS, DriftWatch, Floats, Kind, Usual
+from ronghe.apps.quality.drift import UNITS, DriftWatch, Floats, Kind, Usual, measure, restored, small
 from ronghe.apps.quality.drift import usual as usual_of
 from ronghe.apps.quality.rates import RateWatch, State
 from ronghe.apps.quality.records import Part
@@ -65,6 +66,7 @@ class Kept(msgspec.Struct, kw_only=True):
     level: Level = msgspec.field(default_factory=Level)
     look: Usual | None = None  # of the first passed pictures, where the model does not say how good ones look
     first: list[tuple[float, ...]] = []
+    reference: bytes = b""
 
 
 class Watching:
@@ -130,12 +132,20 @@ class Watching:
             self.save()
         return changes
 
-    def learn_look(self, measured: Floats, size: tuple[int, int]) -> None:
+    def measure(self, pixels: NDArray[np.uint8]) -> Floats | None:
+        """The measures of a picture; None where it is of another size than the usual ones."""
+        if self.drift is None:
+            return measure(pixels, restored(self._kept.reference) if self._kept.reference else None)
+        return measure(pixels, self.drift.reference) if self.drift.usual.size == (pixels.shape[1], pixels.shape[0]) else None
+
+    def learn_look(self, measured: Floats, pixels: NDArray[np.uint8]) -> None:
         """A package that was made elsewhere does not say how its pictures look here: the first passed parts do."""
         kept = self._kept
+        kept.reference = kept.reference or small(pixels).tobytes()
         kept.first.append(tuple(measured.tolist()))
         if len(kept.first) >= min(_FIRST_PASSED, self._options.base):
-            kept.look, kept.first = usual_of([np.array(m) for m in kept.first], size), []
+            size = pixels.shape[1], pixels.shape[0]
+            kept.look, kept.first = usual_of([np.array(m) for m in kept.first], size, restored(kept.reference)), []
             self.drift = DriftWatch(kept.look, self._options.false_alarm)
 
     def _since_the_first(self, kind: str) -> RateWatch:
