@@ -52,7 +52,8 @@ class ClassScores(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """One split. `review`: share taken for unknown; `accuracy_known`: of the others."""
+    """One split. `review`: share taken for unknown; `accuracy_known`: of the others; `accuracy_main`: of boxes whose class is the one that
+    their picture shows most. In the others, people's labels are often in doubt."""
 
     trained: int
     tested: int
@@ -61,6 +62,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_cross_validated: float
     review: float
     accuracy_known: float
+    accuracy_main: float
     classes: dict[str, ClassScores]
     confusion: tuple[tuple[int, ...], ...]  # [true][said], classes as in `classes`
     width: float
@@ -154,7 +156,7 @@ def score(learned: Learned, d: Described, test: Mask, trained: int) -> Split:
     said, true = scores.argmax(1), np.array([learned.labels.index(x) for x in d.labels[test]])
     k = len(learned.labels)
     confusion = np.bincount(true * k + said, minlength=k * k).reshape(k, k)
-    right, known = said == true, strange <= learned.limit
+    right, known, main = said == true, strange <= learned.limit, d.labels[test] == d.main[test]
     recall = confusion.diagonal() / np.maximum(confusion.sum(1), 1)
     precision = confusion.diagonal() / np.maximum(confusion.sum(0), 1)
     there = confusion.sum(1)
@@ -166,6 +168,7 @@ def score(learned: Learned, d: Described, test: Mask, trained: int) -> Split:
         accuracy_cross_validated=round(learned.accuracy, 4),
         review=round(float(1 - known.mean()), 4),
         accuracy_known=round(float(right[known].mean()), 4) if known.any() else 0.0,
+        accuracy_main=round(float(right[main].mean()), 4) if main.any() else 0.0,
         classes={
             label: ClassScores(tested=int(there[i]), recall=round(float(recall[i]), 4), precision=round(float(precision[i]), 4))
             for i, label in enumerate(learned.labels)

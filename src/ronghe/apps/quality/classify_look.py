@@ -1,7 +1,8 @@
 """What a defect looks like, as numbers: a frozen network's features over the defect's own box and over its surroundings.
 
-Each is cut out, brought to one size and run through EfficientNet-Lite0 up to stride 16; of every channel of three stages the mean and the
-standard deviation over the cut are kept. Two cuts matter: a box says what the defect is made of, its surroundings what it lies in.
+Each is cut out, brought to one size, one mean and one contrast (so that light and gain of the camera matter less) and run through
+EfficientNet-Lite0 up to stride 16; of every channel of three stages the mean and the standard deviation over the cut are kept. Two cuts
+matter: a box says what the defect is made of, its surroundings what it lies in.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ VIEWS: Final = ((0.0, 32), (0.25, 96))
 NUMBERS: Final = len(VIEWS) * 2 * sum(STAGES.values())
 """Length of a description."""
 SEEN: Final = "seen"
+_MEAN: Final = 118.0  # gray levels: of natural pictures, which the network was trained on
+_CONTRAST: Final = 45.0  # gray levels, standard deviation
+_FLAT: Final = 8.0  # gray levels that are added to a cut's own: noise of a flat one is not blown up
 
 
 def network() -> bytes:
@@ -66,7 +70,7 @@ class Look:
 
 
 def cut(pixels: Pixels, box: Box | None, margin: float, least: int) -> Pixels:
-    """uint8 (SIDE, SIDE, 3): the box with its margin, moved inside the picture where it would reach out of it."""
+    """uint8 (SIDE, SIDE, 3): the box with its margin, moved inside the picture where it would reach out of it, at one mean and contrast."""
     cv2 = opencv()
     height, width = pixels.shape[:2]
     x0, y0, x1, y1 = (0, 0, width, height) if box is None else box
@@ -84,6 +88,10 @@ def cut(pixels: Pixels, box: Box | None, margin: float, least: int) -> Pixels:
     part = pixels[top:bottom, left:right]
     smaller = max(part.shape[:2]) > SIDE
     out: Pixels = cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    gain = _CONTRAST / (float(out.std()) + _FLAT)
+    level = np.arange(256)
+    even = np.clip(gain * (level - float(out.mean())) + _MEAN, 0, 255).round().astype(np.uint8)
+    out = cv2.LUT(out, even)
     return out if out.ndim == 3 else cv2.cvtColor(out, cv2.COLOR_GRAY2RGB)
 
 
