@@ -22,8 +22,9 @@ from ronghe.plant.table import read_table
 from ronghe.signals import TagIndex
 from ronghe.text import Text
 
-_SCHEMES: Final = {"opc.tcp": "opcua", "": "file"}
+_SCHEMES: Final = {"opc.tcp": "opcua", "": "file", "rtsp": "camera", "rtsps": "camera", "http": "camera", "https": "camera"}
 """URL scheme → driver, where they differ; any other scheme is the driver's name."""
+_CAMERAS: Final = ("usb:", "genicam:")
 _PASSWORD: Final = "RONGHE_PASSWORD"  # noqa: S105  # the name of a variable
 _TAGS: Final = ("tag", "property", "connection", "address", "every", "unit", "writable")
 _PROPERTIES: Final = ("property", "irdi", "name_en", "name_zh", "unit", "type", "low", "high")
@@ -32,8 +33,8 @@ _PROPERTIES: Final = ("property", "irdi", "name_en", "name_zh", "unit", "type", 
 @click.command(
     help=str(
         Text(
-            "List what a device offers: opc.tcp://host:4840, modbus://host, or a file.",
-            "列出设备提供的变量：opc.tcp://主机:4840、modbus://主机或文件。",
+            "List what a device offers: opc.tcp://host:4840, modbus://host, a file, rtsp://host/stream, usb:0, genicam:ID, camera://FOLDER.",
+            "列出设备提供的变量：opc.tcp://主机:4840、modbus://主机、文件、rtsp://主机/流、usb:0、genicam:ID、camera://文件夹。",
         )
     )
 )
@@ -95,12 +96,14 @@ def _driver(url: str, user: str, security: str, more: tuple[str, ...]) -> tuple[
     """The driver for a URL, and its options as written in plant.toml. Raises RongheError."""
     scheme, _, rest = url.partition("://")
     if not rest:
-        scheme, rest = "", url
+        scheme, rest = "camera" if url.startswith(_CAMERAS) else "", url
     kind: type[Driver] = plugins.load("ronghe.drivers", _SCHEMES.get(scheme, scheme))
     fields = set(kind.Options.__struct_fields__)
     options: dict[str, Any]
     if "url" in fields:
         options = {"url": url}
+    elif "source" in fields:
+        options = {"source": rest if scheme == kind.name else url}
     elif "host" in fields:
         parts = urlsplit(url)
         options = {"host": parts.hostname or "", **({"port": parts.port} if parts.port else {})}

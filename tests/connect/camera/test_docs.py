@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import get_type_hints
 
 import msgspec
+import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
+from ronghe.cli.connect import browse
 from ronghe.connect.camera import Camera, Options
 from ronghe.connect.camera.driver import ADDRESSES
 from ronghe.connect.camera.session import QUALITY
 from ronghe.picture.health import KINDS, NAMES
+from ronghe.plant import load
 from ronghe.plant.fields import below
 from ronghe.signals import TagIndex
 
@@ -58,3 +63,14 @@ def test_what_does_not_fit_together() -> None:
     for table in ({"source": "x", "password": "y"}, {"source": "x", "mode": "watch", "repeat": True}):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(table, Options)
+
+
+def test_browsing_a_camera_writes_a_plant_that_loads(tmp_path: Path) -> None:
+    (tmp_path / "incoming").mkdir()
+    Image.fromarray(np.full((8, 8), 90, np.uint8)).save(tmp_path / "incoming" / "1.png")
+    done = CliRunner().invoke(browse, [f"camera://{tmp_path}/incoming", "-o", str(tmp_path / "tags.csv"), "--connection", "eye"])
+    assert done.exit_code == 0, done.output
+    (tmp_path / "plant.toml").write_text('[plant]\npath = "a/b/c"\n[connections.eye]\ndriver = "camera"\nsource = "incoming"\n')
+    plant = load(tmp_path)
+    assert {t.address: plant.property_of(t.tag).type for t in plant.tags.values()} == {a: kind for a, (kind, _) in ADDRESSES.items()}
+    assert plant.connections["eye"].options.source == str(tmp_path / "incoming")
