@@ -105,6 +105,7 @@ class Inspect(App):
         self._waiting: list[Finding] = []  # findings made while a question was answered
         self._recent: deque[tuple[Verdict, tuple[str, ...]]] = deque(maxlen=o.group)
         self._bad_since = 0
+        self._number = 0  # of the last picture
         self._seen = 0  # parts since the start
         self._place = plant.equipment_name(equipment) if equipment else Text(name, name)
         self.watching = self._watch()
@@ -124,6 +125,9 @@ class Inspect(App):
     def see(self, picture: Picture) -> Result:
         """One part: judged, recorded, watched."""
         self.take_lesson()
+        again, self._number = picture.number in (0, self._number), picture.number
+        if picture.pixels is None and again:  # it tells of the camera, not of a part
+            return Result(findings=self._told([]))
         if self.present.model is None:
             return Result(findings=self._told([]), signals=self._collect(picture))
         part, judged, measured = self._judge(picture)
