@@ -47,7 +47,7 @@ class Amounts:
     seconds: float = 0.7
 
 
-FULL: Final = Amounts(train=100, good=100, defective=200, seconds=15.0)
+FULL: Final = Amounts(train=60, good=60, defective=100, seconds=10.0)
 
 
 def run(

@@ -56,10 +56,10 @@ class Method:
 
 METHODS: Final = {
     "patchcore_lite0_1": Method("patchcore", "lite0", 256, share=0.01),
-    "patchcore_wide_resnet50_1": Method("patchcore", "wide_resnet50_2", 224, share=0.01, published=0.980),
     "efficientad_s": Method("efficientad", "pdn_s", 256, published=0.982),
-    "patchcore_resnet18_1": Method("patchcore", "resnet18", 224, share=0.01, published=0.973),
+    "patchcore_wide_resnet50_1": Method("patchcore", "wide_resnet50_2", 224, share=0.01, published=0.980),
     "patchcore_lite0_10": Method("patchcore", "lite0", 256, share=0.10),
+    "patchcore_resnet18_1": Method("patchcore", "resnet18", 224, share=0.01, published=0.973),
     "padim_resnet18": Method("padim", "resnet18", 224, published=0.891, full=True),
     "padim_lite0": Method("padim", "lite0", 256, full=True),
     "efficientad_m": Method("efficientad", "pdn_m", 256, published=0.975, full=True),
@@ -84,7 +84,7 @@ class Detector:
     """A fitted graph, ready to judge pixels of any size."""
 
     def __init__(self, onnx: bytes, size: int, *, threads: int = 1) -> None:
-        self.session, self.size = Session(onnx, threads=threads, outputs=("score", "map")), size
+        self.session, self.size = Session(onnx, threads=threads), size
 
     def score(self, pixels: Pixels) -> float:
         """How abnormal the most abnormal place is. The map of all places is made as well."""
