@@ -53,7 +53,7 @@ class Watched:
         self.foreign: list[str] = []
         self.page.on("console", lambda m: self.errors.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda e: self.errors.append(str(e)))
-        self.page.on("request", lambda r: None if r.url.startswith((base, "data:")) else self.foreign.append(r.url))
+        self.page.on("request", lambda r: None if r.url.startswith((base, "data:", f"blob:{base}")) else self.foreign.append(r.url))
 
     def go(self, fragment: str) -> Page:
         """Goes to a place of the page and waits for its heading."""

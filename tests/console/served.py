@@ -54,6 +54,10 @@ class Served:
         self.link = next(line for line in self.lines if "#/link/" in line).split()[-1]
         self.base = self.link.partition("#")[0]
         self.cookie = Desk(self.node, self.users, Throttle(time.time_ns)).cookie
+        self.until_values()
+
+    def until_values(self) -> None:
+        """Returns when every tag has had a value."""
         deadline = time.monotonic() + 30
         while any(self.node.latest.time == 0):
             assert time.monotonic() < deadline, "no values came in"

@@ -11,24 +11,9 @@ from asked import Shapes
 from pump_station import Station
 
 from ronghe.console import Role
-from ronghe.edge.runner import Runner
 from ronghe.picture import decode, encode
 
 SHAPES = "/api/apps/shapes/ask"
-
-
-@pytest.fixture(scope="module")
-def shapes(station: Station) -> Shapes:
-    """The app at work on the pump station's node."""
-    if "shapes" not in station.node.runners:
-        folder = station.node.folder / "apps" / "shapes"
-        folder.mkdir(parents=True)
-        runner = Runner(Shapes("shapes", station.node.plant, "line1/pump1", folder), station.node.index, lambda result, at: None)
-        runner.start()
-        station.node.runners["shapes"] = runner
-    app = station.node.runners["shapes"].app
-    assert isinstance(app, Shapes)
-    return app
 
 
 def picture(height: int, width: int) -> bytes:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser import Watched, axe, launch
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from asked import Shapes
+from browser import axe
+from conftest import Open
+from playwright.sync_api import Page, expect
 from pump_station import PRESSURE, SPEED, TEMPERATURE, Station
 from served import PASSWORD
 
@@ -30,36 +31,6 @@ PLACES = {
     "users": "#/users",
     "nowhere": "#/no/such/page",
 }
-Open = Callable[..., Watched]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all."""
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(station: Station, browser: Browser) -> Iterator[Open]:
-    """Opens the page, signed in with a role, in a language, at a width and in a theme."""
-    opened = []
-
-    def open_(role: Role = Role.ANYONE, *, language: str = "en", width: int = 1400, theme: str = "grey", base: str = "") -> Watched:
-        context = browser.new_context(viewport={"width": width, "height": 860}, locale="zh-CN" if language == "zh" else "en-GB")
-        context.set_default_timeout(20_000)
-        opened.append(context)
-        if role is not Role.ANYONE:
-            token = station.users.open_session(station.person(role))
-            context.add_cookies([{"name": station.cookie, "value": token, "url": station.base, "httpOnly": True, "sameSite": "Strict"}])
-        context.add_init_script(f"localStorage.setItem('ronghe.theme', '{theme}')")
-        return Watched(context, base or station.base)
-
-    yield open_
-    for context in opened:
-        context.close()
 
 
 def number(page: Page, tag: str) -> str:
@@ -406,6 +377,16 @@ def test_the_way_in_is_accessible(open_page: Open) -> None:
         page.wait_for_timeout(300)
         page.evaluate(axe())
         assert page.evaluate("axe.run(document)")["violations"] == []
+
+
+def test_a_page_whose_view_nobody_has_shows_the_app_by_its_contract(shapes: Shapes, open_page: Open) -> None:
+    watched = open_page(Role.VIEWER)
+    page = watched.go("#/apps/shapes/kept")
+    expect(page.get_by_role("heading", name="Kept shapes")).to_be_visible()
+    expect(page.get_by_role("heading", name="What it looks at")).to_be_visible()
+    page.get_by_role("navigation", name="Pages of shapes").get_by_role("link", name="More").click()
+    expect(page.get_by_role("heading", name="More")).to_be_visible()
+    assert watched.errors == []
 
 
 def close_cases(station: Station) -> None:
