@@ -3,7 +3,7 @@
     status    {state, model, thresholds, promise, counts, teaching, candidate, classes, camera}
     a part    {id, time, number, name, verdict, score, label, by, class, where: [[x0, y0, x1, y1, score, class]], size: [w, h],
               reason, audit}
-    scores    {good: [score], defective: [score], curve: [{threshold, false_reject, escape, review}]}
+    scores    {good: [score], defective: [score], suggested: {pass, reject}, curve: [{threshold, false_reject, escape, review}]}
     charts    {yield, score, rate, ewma, cusum, capability, classes}, see `charts`
 
 Times are ns since 1970 UTC as text: they do not fit a number of JavaScript.
@@ -23,7 +23,7 @@ from ronghe.apps.quality.overlay import overlay
 from ronghe.apps.quality.promise import upper_bound
 from ronghe.apps.quality.records import Label, Part
 from ronghe.apps.quality.saying import nothing_to_see
-from ronghe.apps.quality.thresholds import Thresholds, curve, escape_bound, false_reject
+from ronghe.apps.quality.thresholds import Thresholds, choose, curve, escape_bound, false_reject
 from ronghe.errors import AppError, RongheError
 from ronghe.picture import decode
 from ronghe.text import Text
@@ -161,20 +161,21 @@ class Answers:
         if present.model is None:
             return [], []
         good, bad = list(present.model.held_out), list(present.lesson.defective_scores) if present.lesson is not None else []
-        since = present.lesson.created if present.lesson is not None else 0
-        for part in self._app.archive.records.labelled():
-            if part.score is None or part.model != present.model.hash[:16] or part.time < since:
-                continue
-            if part.label == "defective":
-                bad.append(part.score)
+        mine = present.model.hash[:16]
+        labelled = self._app.archive.records.labelled()
+        bad += [p.score for p in labelled if p.label == "defective" and p.score is not None and p.model == mine]
         return good, bad
 
     def _scores(self, _: Question) -> dict[str, Any]:
         good, bad = self._known_scores()
-        points = curve(good, bad, self._app.present.thresholds.reject)
+        present, o = self._app.present, self._app.options
+        points = curve(good, bad, present.thresholds.reject)
+        own = present.model.pass_below if present.model is not None else 0.0
+        suggested = choose(good, bad, own, escape=o.escape, review=o.review, confidence=o.confidence)
         return {
             "good": good,
             "defective": bad,
+            "suggested": {"pass": suggested.passing, "reject": suggested.reject} if present.model is not None else None,
             "curve": [
                 {"threshold": p.threshold, "false_reject": p.false_reject, "escape": p.escape if bad else None, "review": p.review}
                 for p in points

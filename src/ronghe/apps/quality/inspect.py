@@ -131,7 +131,7 @@ class Inspect(App):
         if self.present.model is None:
             return Result(findings=self._told([]), signals=self._collect(picture))
         part, judged, measured = self._judge(picture)
-        self.archive.put(part, picture.pixels, judged.heat if judged is not None and part.verdict != "pass" else None)
+        self.archive.put(part, picture.pixels, judged.heat if judged is not None and (part.verdict != "pass" or part.audit) else None)
         self._recent.append((part.verdict, part.kinds))
         self._seen += 1
         changes = self.watching.part(part, measured)

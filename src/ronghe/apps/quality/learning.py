@@ -234,7 +234,7 @@ def _scores(judge: Judge, pictures: Sequence[Pixels]) -> list[float]:
 
 
 def _thresholds(model: Model, defective: Sequence[float], o: Options) -> Thresholds:
-    return choose(model.held_out, defective, model.pass_below, escape=o.escape, review=max(o.review, 0.05), confidence=o.confidence)
+    return choose(model.held_out, defective, model.pass_below, escape=o.escape, review=o.review, confidence=o.confidence)
 
 
 def _usual(good: Sequence[Pixels]) -> drift.Usual:

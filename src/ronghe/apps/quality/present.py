@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,8 @@ from ronghe.models import load
 from ronghe.text import Text
 
 log = logging.getLogger(__name__)
+
+_KEPT: Final = 6  # versions
 
 
 class Choice(msgspec.Struct, kw_only=True):
@@ -127,6 +130,15 @@ class Present:
         self.candidate = None
         self.choice = Choice(version=lesson.version, given=self.choice.given, taught=self.choice.taught)
         self._write()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Old versions go; the newest few and the one at work stay."""
+        versions = sorted((p for p in self.models.glob("*.model") if p.stem.isdecimal()), key=lambda p: int(p.stem))
+        for path in versions[:-_KEPT]:
+            if path.stem != self.choice.version:
+                path.unlink(missing_ok=True)
+                path.with_suffix(".json").unlink(missing_ok=True)
 
     def set_thresholds(self, thresholds: Thresholds) -> None:
         """A person's own."""
