@@ -53,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     dark: bool = True
     padding: tuple[int, int] = (10, 10)
-    least: float = 0.44
+    least: float = 0.46
     classes: tuple[int, ...] = tuple(NAMES)
     names: tuple[Text, ...] = tuple(NAMES.values())
     table: tuple[tuple[float, ...], ...] = tuple(

@@ -19,7 +19,7 @@ from ronghe.picture.libraries import opencv
 Gray = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-WINDOW: Final = 51
+WINDOW: Final = 56
 """Pixels: side of the window over which a small shift is taken for constant. Chosen on the training part of DeepPCB."""
 LARGEST_SHIFT: Final = 4.0
 """Pixels: bound of the field of small shifts."""
@@ -33,6 +33,8 @@ _TURNS: Final = (-6.0, -4.0, -2.0, 2.0, 4.0, 6.0)  # degrees
 _STEPS: Final = 40  # iterations of ECC at most
 _SETTLED: Final = 1e-4  # change of correlation at which ECC ends
 _BLUR: Final = 1.5  # half pixels: the field sees edges this soft, and so catches shifts of about twice as much
+_CELL: Final = 4  # half pixels: the field is smooth, and found once a cell
+_CELLS: Final = WINDOW // (2 * _CELL)  # cells, side of the window
 _PASSES: Final = 2
 _TRUST: Final = 1.5  # × gradient: differences above have their weight reduced (Huber)
 _FLOOR: Final = 2e-4  # of squared gradient, per window: where there are no edges there is no shift
@@ -42,7 +44,8 @@ _FLOOR: Final = 2e-4  # of squared gradient, per window: where there are no edge
 class Aligned:
     """template     uint8 (h, w): the template in the tested picture's frame
     covered      uint8 (h, w): 1 where it has a pixel; the rest of the tested picture was compared with nothing
-    spread       pixels, float32 (h, w): how far edges moved towards the dark phase: etching and exposure, which are nobody's defect
+    spread       pixels, float32, one for each cell of a coarse grid: how far edges moved towards the dark phase, which is etching and
+                 exposure and nobody's defect
     correlation  of the two pictures after the affine map, at most 1; 0 where none was found
     shift        pixels: the largest displacement of a corner of the picture
     """
@@ -143,36 +146,39 @@ def _scaled(matrix: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
 
 
 def _field(first: Gray, tested: Gray) -> tuple[Floats, Floats, Floats]:
-    """Shift x, shift y: where in `first` the pixel of `tested` is; and how far edges moved towards the dark phase. Pixels, float32 (h, w)
-    each. Found on pictures of half the size."""
+    """Shift x, shift y: where in `first` the pixel of `tested` is, float32 (h, w) each; and how far edges moved towards the dark phase, one
+    for each cell. Pixels. Found on pictures of half the size."""
     cv2 = opencv()
     a, b = (cv2.GaussianBlur(_small(p, 0.5).astype(np.float32) / 255, (0, 0), _BLUR) for p in (first, tested))
     height, width = b.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    u, v, d = np.zeros_like(b), np.zeros_like(b), np.zeros_like(b)
+    u, v = np.zeros_like(b), np.zeros_like(b)
     for step in range(_PASSES):
         seen = cv2.remap(a, x + u, y + v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) if step else a
         du, dv, d = _step(seen, b)
         u, v = (np.clip(s, -LARGEST_SHIFT / 2, LARGEST_SHIFT / 2) for s in (u + du, v + dv))
-    d = np.clip(d, -LARGEST_SPREAD / 2, LARGEST_SPREAD / 2)
-    u, v, d = (2 * cv2.resize(s, tested.shape[::-1], interpolation=cv2.INTER_LINEAR) for s in (u, v, d))
-    return u, v, d
+    u, v = (2 * cv2.resize(s, tested.shape[::-1], interpolation=cv2.INTER_LINEAR) for s in (u, v))
+    return u, v, np.clip(2 * d, -LARGEST_SPREAD, LARGEST_SPREAD)
 
 
 def _step(seen: Any, b: Any) -> tuple[Any, Any, Any]:
-    """One weighted least-squares step: b - seen = u ∂x + v ∂y + d |∇| over windows; float32 (h, w) each."""
+    """One weighted least-squares step: b - seen = u ∂x + v ∂y + d |∇| over windows; u, v float32 (h, w), d for each cell."""
     cv2 = opencv()
-    side = (WINDOW // 2, WINDOW // 2)
+    height, width = b.shape
+    cells = (max(width // _CELL, 1), max(height // _CELL, 1))
     gx, gy, gt = cv2.Sobel(seen, -1, 1, 0, scale=1 / 8), cv2.Sobel(seen, -1, 0, 1, scale=1 / 8), b - seen
     gn = cv2.magnitude(gx, gy)
     trust = _TRUST * np.maximum(gn, 0.03)
     weight = np.minimum(1, trust / np.maximum(np.abs(gt), 1e-6)) ** 2
     wx, wy, wn = weight * gx, weight * gy, weight * gn
     pairs = (wx * gx, wy * gy, wn * gn, wx * gy, wx * gn, wy * gn, wx * gt, wy * gt, wn * gt)
-    xx, yy, nn, xy, xn, yn, xt, yt, nt = (cv2.boxFilter(p, -1, side) for p in pairs)
+    sums = (cv2.boxFilter(cv2.resize(p, cells, interpolation=cv2.INTER_AREA), -1, (_CELLS, _CELLS)) for p in pairs)
+    xx, yy, nn, xy, xn, yn, xt, yt, nt = sums
     xx, yy, nn = xx + _FLOOR, yy + _FLOOR, nn + _FLOOR
-    # Cramer's rule on the symmetric 3 × 3 system of every pixel
+    # Cramer's rule on the symmetric 3 × 3 system of every cell
     a, c, e = yy * nn - yn * yn, xn * yn - xy * nn, xy * yn - xn * yy
     det = xx * a + xy * c + xn * e
     f, g, h = xx * nn - xn * xn, xn * xy - xx * yn, xx * yy - xy * xy
-    return (a * xt + c * yt + e * nt) / det, (c * xt + f * yt + g * nt) / det, (e * xt + g * yt + h * nt) / det
+    shifts = (a * xt + c * yt + e * nt) / det, (c * xt + f * yt + g * nt) / det
+    u, v = (cv2.resize(s, (width, height), interpolation=cv2.INTER_LINEAR) for s in shifts)
+    return u, v, (e * xt + g * yt + h * nt) / det
