@@ -2,8 +2,9 @@
 
 Each condition is told once it has held for `Limits.within`, within one second at ten pictures a second or more, with the time at which it
 began. Dark, over-exposed and without any texture are judged by fixed limits; the rest against what the camera itself showed at the start
-(`Limits.learn`), since what is normal differs from view to view. After that the references follow slowly (time constant 10 min) while
-nothing is wrong, so that daylight may change and a sudden change is seen. A sudden change that is meant is learned by `CameraHealth.learn`.
+(`Limits.learn`), since what is normal differs from view to view. After that the references follow slowly (down within minutes, up within
+hours) while nothing is wrong, so that daylight may change and parts come and go, and a sudden change is seen. A sudden change that is
+meant is learned by `CameraHealth.learn`.
 
 Frozen is a picture that repeats without its noise: every pixel the same, or, where the camera has been seen to be noisy, hardly any
 different (a video encoder refreshes a frozen picture now and then, and a clock may be painted on it). A source that is constant by its
@@ -38,7 +39,8 @@ NAMES: Final[dict[Kind, Text]] = {
 COMPARED: Final[tuple[Kind, ...]] = ("silent", "frozen", "out of focus", "moved")
 """What only a continuous view can tell; not to be judged on pictures that have nothing to do with each other."""
 
-_FOLLOW: Final = 600.0  # s, time constant of the references
+_DOWN: Final = 60.0  # s, time constant by which a reference follows what is below it; much slower than what is sudden
+_UP: Final = 3600.0  # s, and above it: the reference stays near the least that is normal, since parts come and go
 _UNKNOWN: Final = 3.0  # s without a picture, of a camera whose rhythm is not known yet
 _NOISY: Final = 0.2  # share of pixels that differ from picture to picture; above it a camera is known to be noisy
 _POSE_EVERY: Final = 200_000_000  # ns; a search each time
@@ -85,7 +87,7 @@ class CameraHealth:
         self._time = 0
         self._gaps: deque[int] = deque(maxlen=8)  # ns, between the latest pictures
         self._normal = _Normal(self.limits)
-        self._freeze = _Freeze(self.limits.within)
+        self._freeze = _Freeze()
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -108,9 +110,10 @@ class CameraHealth:
             self._gaps.append(time - then)
         self.last, self._pixels, self._time = now, pixels, time
         self._judge("silent", time, None)
+        blind = self._judge_view(now, time)
         if earlier is not None and before is not None:
-            self._judge("frozen", time, self._freeze.judge(before, now, earlier, pixels, then, time), since=self._freeze.since)
-        self._judge_view(now, time)
+            frozen = self._freeze.judge(before, now, earlier, pixels, then)
+            self._judge("frozen", time, None if blind else frozen, since=self._freeze.since)
         return self.conditions
 
     def at(self, now: int) -> tuple[Condition, ...]:
@@ -121,8 +124,9 @@ class CameraHealth:
             doubt.tell(self._time, Text(f"no picture for more than {longest:.1f} s", f"超过 {longest:.1f} 秒未收到图像"))
         return self.conditions
 
-    def _judge_view(self, now: Look, time: int) -> None:
-        """What the picture itself shows. One cause, one condition: a black picture is not also covered, blurred and moved."""
+    def _judge_view(self, now: Look, time: int) -> bool:
+        """What the picture itself shows, and whether it shows nothing at all. One cause, one condition: a black picture is not
+        also covered, blurred, moved and frozen."""
         limits, normal = self.limits, self._normal
         dark = bright = covered = blurred = moved = None
         if now.brightest < limits.dark:
@@ -147,6 +151,7 @@ class CameraHealth:
         self._judge("moved", time, moved)
         if not (dark or bright or covered or blurred or moved) and not self.conditions:
             normal.take(now, time)
+        return dark is not None or bright is not None
 
     def _judge(self, kind: Kind, time: int, why: Text | None, *, since: int = 0) -> None:
         doubt = self._doubts.get(kind)
@@ -173,7 +178,7 @@ class _Doubt:
         self._ended = 0
         self._began = since or self._began or time
         self._count += 1
-        if self.told is None and time - self._began >= self._within and (self._count >= 3 or since or not self._within):
+        if self.told is None and time - self._began >= self._within and (self._count >= 3 or not self._within):
             self.tell(self._began, why)
 
     def tell(self, since: int, why: Text) -> None:
@@ -183,29 +188,25 @@ class _Doubt:
 class _Freeze:
     """Whether pictures repeat."""
 
-    def __init__(self, within: float) -> None:
-        self._within = int(within * 1e9)
-        self._same: deque[bool] = deque(maxlen=64)
+    def __init__(self) -> None:
+        self._run = 0  # repeats in a row
         self._noise = 0.0  # share of pixels that differ between two pictures, smoothed, while it lives
         self._count = 0
         self.since = 0
         """ns, time of the last picture that was new; 0: the latest was."""
 
-    def judge(self, before: Look, now: Look, earlier: NDArray[np.uint8], pixels: NDArray[np.uint8], then: int, time: int) -> Text | None:
+    def judge(self, before: Look, now: Look, earlier: NDArray[np.uint8], pixels: NDArray[np.uint8], then: int) -> Text | None:
         """Compares a picture with the one before it, which came at `then`."""
         share = float(np.count_nonzero(before.sample != now.sample)) / now.sample.size
         noisy = self._count >= 20 and self._noise > _NOISY
-        exact = share == 0 and bool(np.array_equal(earlier, pixels))
-        if exact or (noisy and share < self._noise / 10):
-            self.since = self.since or then
-            self._same.append(True)
-            return Text("the same picture again and again, without noise", "画面重复不变，无噪声")
+        same = (share == 0 and np.array_equal(earlier, pixels)) or (noisy and share < self._noise / 10)
         # An encoder's refresh of a frozen picture is one that differs among many that do not; the next tells.
-        if noisy and share < 0.75 * self._noise and len(self._same) >= 4 and all(list(self._same)[-4:]):
-            self._same.append(False)
+        refreshed = noisy and share < 0.75 * self._noise and self._run >= 4
+        if same or refreshed:
+            self._run = self._run + 1 if same else 0
+            self.since = self.since or then
             return Text("the same picture again and again, without noise", "画面重复不变，无噪声")
-        self.since = 0
-        self._same.append(False)
+        self._run = self.since = 0
         self._count += 1
         self._noise += (share - self._noise) / min(self._count, 50)
         return None
@@ -234,9 +235,9 @@ class _Normal:
         """Learns from a picture that is as it should be."""
         self._first = self._first or time
         if self.known:
-            share = min(1.0, (time - self._last) / 1e9 / _FOLLOW)
-            self.structure += (now.structure - self.structure) * share
-            self.focus += (now.focus - self.focus) * share
+            since = (time - self._last) / 1e9
+            self.structure = _followed(self.structure, now.structure, since)
+            self.focus = _followed(self.focus, now.focus, since)
         else:
             self._count += 1
             self.structure = min(self.structure, now.structure)
@@ -275,10 +276,14 @@ class _Normal:
         elif alike > _CLEAR and off > self._off:
             self._why = Text(f"the view is shifted by {off:.1%} of its width", f"视野偏移画面宽度的 {off:.1%}")
         else:
-            share = min(1.0, since / _FOLLOW)
-            self._view = self._view + (now.view - self._view) * np.float32(share)
-            self._usual += (alike - usual) * share
+            self._view = self._view + (now.view - self._view) * np.float32(min(1.0, since / _DOWN))
+            self._usual = _followed(usual, alike, since)
         return self._why
+
+
+def _followed(reference: float, value: float, since: float) -> float:
+    """A reference `since` s later, which follows slowly."""
+    return reference + (value - reference) * min(1.0, since / (_DOWN if value < reference else _UP))
 
 
 def _shift(reference: NDArray[np.float32], view: NDArray[np.float32]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ronghe.picture.libraries import opencv
 
-_LARGE: Final = 480  # pixels of the shorter side; of a larger picture every second, third … row and column is looked at
+_LARGE: Final = 480  # pixels of the shorter side; of a larger picture so many rows and columns are looked at
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,9 +40,13 @@ class Look:
 def look(pixels: NDArray[np.uint8]) -> Look:
     """Measures uint8 (h, w, 3) RGB or (h, w) gray pixels. Raises MissingExtra."""
     cv2 = opencv()
-    step = max(1, min(pixels.shape[:2]) // _LARGE)
-    if step > 1:
-        pixels = np.ascontiguousarray(pixels[::step, ::step])
+    height, width = pixels.shape[:2]
+    if min(height, width) > _LARGE:
+        scale = _LARGE / min(height, width)
+        height, width = round(height * scale), round(width * scale)
+        pixels = cv2.resize(pixels, (width // 8 * 8, height // 8 * 8), interpolation=cv2.INTER_NEAREST)
+    elif min(height, width) >= 8:  # averages over whole pixels are ten times faster than over parts
+        pixels = pixels[: height // 8 * 8, : width // 8 * 8]
     height, width = pixels.shape[:2]
     half = cv2.resize(pixels, (max(2, width // 2), max(2, height // 2)), interpolation=cv2.INTER_AREA)
     if half.ndim == 3:
