@@ -104,7 +104,7 @@ def _graph(onnx: bytes) -> list[tuple[int, bytes]]:
     try:
         graph = next(d for f, d in _fields(onnx) if f == _MODEL_GRAPH and isinstance(d, bytes))
         return [(f, d) for f, d in _fields(graph) if isinstance(d, bytes)]
-    except (StopIteration, IndexError, ValueError) as e:
+    except (StopIteration, IndexError, KeyError, ValueError) as e:
         raise ModelError(Text("not an ONNX graph, or damaged", "不是 ONNX 计算图或已损坏")) from e
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ronghe.models import graph
 
 RAW: Final = "raw"
+"""The output of an inspector's graph."""
 _NEIGHBOURS: Final = 5
 _RIDGE: Final = 0.01  # of the mean variance: directions in which nothing varies are not blown up
 _CANDIDATES: Final = 6_000  # places looked at when the bank is chosen; beyond that a random part of them
@@ -83,8 +84,8 @@ def _reach(places: Floats) -> Floats:
     return np.maximum(near, 1e-3 * max(float(near.max()), 1e-6)).astype(np.float32)
 
 
-def tail(bank: Bank, descriptors: str) -> tuple[list[bytes], list[bytes], bytes]:
-    """(nodes, constants, output `raw` float32[h, w]) of d(x) over `descriptors` float32[1, c, h, w]."""
+def nodes(bank: Bank, descriptors: str, output: str) -> tuple[list[bytes], list[bytes]]:
+    """(nodes, constants) of d(x) as float32[h, w], over `descriptors` float32[1, c, h, w]."""
     d, c = bank.whiten.shape
     m = len(bank.places)
     inverse = 1 / bank.reach.astype(np.float64) ** 2
@@ -98,7 +99,7 @@ def tail(bank: Bank, descriptors: str) -> tuple[list[bytes], list[bytes], bytes]
         graph.tensor("own", ((b * b).sum(1) * inverse).astype(np.float32)),
         graph.tensor("flat", np.array([d + 1, -1], np.int64)),
     ]
-    nodes = [
+    return [
         graph.node("Conv", [descriptors, "whiten", "offset"], ["white"], kernel_shape=[1, 1]),
         graph.node("ReduceSumSquare", ["white"], ["norm"], axes=[1], keepdims=1),
         graph.node("Concat", ["white", "norm"], ["query"], axis=1),
@@ -106,8 +107,7 @@ def tail(bank: Bank, descriptors: str) -> tuple[list[bytes], list[bytes], bytes]
         graph.node("Gemm", ["query_flat", "against", "own"], ["square"], transA=1),
         graph.node("ReduceMin", ["square"], ["least"], axes=[1], keepdims=0),
         graph.node("Relu", ["least"], ["least_positive"]),
-        graph.node("Sqrt", ["least_positive"], ["distance"]),
+        graph.node("Sqrt", ["least_positive"], ["distance_flat"]),
         graph.node("Shape", [descriptors], ["places"], start=2, end=4),
-        graph.node("Reshape", ["distance", "places"], [RAW]),
-    ]
-    return nodes, constants, graph.value(RAW, "float32", ["rows", "columns"])
+        graph.node("Reshape", ["distance_flat", "places"], [output]),
+    ], constants

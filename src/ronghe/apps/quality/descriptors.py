@@ -40,8 +40,8 @@ def working(pixels: Pixels, scale: float) -> Pixels:
     """The picture at its working size, uint8[1, h, w, 3]; gray becomes three equal planes."""
     cv2 = opencv()
     h, w = (max(2 * STEP, round(side * scale / STEP) * STEP) for side in pixels.shape[:2])
-    if (h, w) != pixels.shape[:2]:  # averaging costs six times as much, and bilinear does not alias above a half
-        pixels = cv2.resize(pixels, (w, h), interpolation=cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR)
+    if (h, w) != pixels.shape[:2]:  # averaging costs 0.3 ms more than bilinear, and is worth it: what aliases looks like a defect
+        pixels = cv2.resize(pixels, (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     if pixels.ndim == 2:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
     return pixels[None]

@@ -9,7 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ronghe.apps.quality.bank import RAW, Bank, tail
+from ronghe.apps.quality import bank as banks
+from ronghe.apps.quality import level as levels
+from ronghe.apps.quality.bank import RAW, Bank
 from ronghe.apps.quality.descriptors import DESCRIPTORS, Pixels, Sight, network, working
 from ronghe.apps.quality.limits import Limits
 from ronghe.apps.quality.promise import Promise
@@ -60,6 +62,7 @@ class Inspector:
 
     sight: Sight
     bank: Bank
+    level: NDArray[np.float32]
     thresholds: Thresholds
     promise: Promise
     limits: Limits
@@ -105,10 +108,11 @@ def score(grid: NDArray[np.float32]) -> float:
     return float(np.partition(grid.ravel(), grid.size - n)[-n:].mean())
 
 
-def whole(sight: Sight, bank: Bank) -> bytes:
-    """The one graph from the working picture to the distances of its places."""
-    nodes, constants, output = tail(bank, DESCRIPTORS)
-    return graph.extend(network(sight), nodes, constants, [output])
+def whole(sight: Sight, bank: Bank, level: NDArray[np.float32]) -> bytes:
+    """The one graph from the working picture to the raw scores of its places, `raw` float32[h, w]."""
+    near, numbers = banks.nodes(bank, DESCRIPTORS, "distance")
+    unit, more = levels.nodes(level, "distance", RAW)
+    return graph.extend(network(sight), near + unit, numbers + more, [graph.value(RAW, "float32", ["rows", "columns"])])
 
 
 def build(**parts: Any) -> Inspector:

@@ -1,14 +1,14 @@
 """Teaching an inspector from good pictures alone: no training loop, no defect seen.
 
-1. Descriptors of every picture (and, where parts lie at any angle, of turned copies).
-2. Folds over items: a bank of the rest scores the items of a fold, which gives held-out scores of every item.
-3. The limit from those scores (`promise`), and the final bank from all pictures.
+1. Descriptors of every picture.
+2. Folds over items: a bank of the rest measures the items of a fold, which gives a held-out map and score of every item.
+3. From the maps, what is usual at each place of the frame (`level`); from the scores, the limit (`promise`); the bank, from all pictures.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ronghe.apps.quality import limits as validity
-from ronghe.apps.quality.bank import Bank, gather, tail
+from ronghe.apps.quality.bank import Bank, gather, nodes
 from ronghe.apps.quality.descriptors import DESCRIPTORS, Pixels, Sight, network, working
 from ronghe.apps.quality.inspector import Inspector, Thresholds, build, score, whole
+from ronghe.apps.quality.level import relative, usual
 from ronghe.apps.quality.promise import Promise, conformal
 from ronghe.errors import AppError
 from ronghe.models import graph
@@ -31,12 +32,13 @@ FEWEST: Final = 5
 _FOLDS: Final = 5
 _MARGIN: Final = 4.0  # the reject limit lies where a quarter of the promised rate is expected; what that lets by is reviewed, not passed
 _BANK: Final = 1000
-_SCALE: Final = 0.625  # 160 working pixels for 256: what a millisecond budget allows, and drawn defects are found as well as at 256
-_LEAST: Final = 160  # working pixels along the side of a square of the same area
-_MOST: Final = 320
+# Working pixels along the side of a square of the picture's area. Up to 256 px a picture has 5 ms of one core. Larger ones are given for
+# their detail: up to 512 px they are looked at closer and closer to pixel by pixel.
+_FAST: Final = (256, 160)
+_FINE: Final = (512, 512)
+DETAILS: Final = ("fast", "fine")
 
 Floats = NDArray[np.float32]
-Said = Callable[[str], None]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +48,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     review: float = REVIEW
     seed: int = 0
     bank: int = _BANK
-    scale: float = 0.0  # 0: chosen from the size of the pictures
+    scale: float = 0.0  # working pixels for a pixel of the picture; 0: from the pictures' size and `detail`
+    detail: str = "fast"  # "fine" looks at small pictures, too, at their own size (at least 256 px): 2.5 times the time
     grid: int = 16
 
 
@@ -72,20 +75,22 @@ def learn(
             todo=Text(f"give at least {FEWEST}, better 20 to 300", f"至少 {FEWEST} 件，最好 20 至 300 件"),
         )
     rng = np.random.default_rng(chosen.seed)
-    sight = Sight(scale=chosen.scale or scale_for(images), grid=chosen.grid)
+    sight = Sight(scale=chosen.scale or scale_for(images, chosen.detail), grid=chosen.grid)
     small = [working(p, sight.scale) for p in images]
     seen = Session(network(sight))
     described = [seen.run(s)[0] for s in small]
-    held_out = _held_out(described, named, chosen.bank, rng)
+    maps, parts = _held_out(described, named, chosen.bank, rng)
+    held_out = highest(_scores(maps, parts), named)
     promise, passing = conformal(held_out, chosen.false_reject, margin=_MARGIN), conformal(held_out, chosen.review)
-    bank = gather(_rows(described), chosen.bank, rng)
+    bank, level = gather(_rows(described), chosen.bank, rng), usual(maps)
     return build(
         sight=sight,
         bank=bank,
+        level=level,
         thresholds=Thresholds(reject=promise.limit, pass_below=min(passing.limit, promise.limit)),
         promise=promise,
         limits=validity.of([validity.measure(p, s) for p, s in zip(images, small, strict=True)]),
-        onnx=whole(sight, bank),
+        onnx=whole(sight, bank, level),
         training={
             "images": len(images),
             "items": len(set(named)),
@@ -98,10 +103,11 @@ def learn(
     )
 
 
-def scale_for(images: Sequence[Pixels]) -> float:
+def scale_for(images: Sequence[Pixels], detail: str = "fast") -> float:
     """Working pixels for a pixel of the picture."""
     side = float(np.median([np.sqrt(p.shape[0] * p.shape[1]) for p in images]))
-    return float(np.clip(_SCALE * side, _LEAST, _MOST)) / side
+    least = _FAST[1] if detail == "fast" else _FAST[0]
+    return float(np.interp(side, (_FAST[0], _FINE[0]), (least, _FINE[1]))) / side
 
 
 def digest(images: Sequence[Pixels]) -> str:
@@ -129,20 +135,34 @@ def highest(scores: NDArray[np.float64], items: Sequence[str]) -> NDArray[np.flo
     return np.array(list(best.values()))
 
 
-def _held_out(described: list[Floats], items: Sequence[str], size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    scores = np.empty(len(described))
-    for out in folds(items, _FOLDS, rng):
+def _held_out(
+    described: list[Floats], items: Sequence[str], size: int, rng: np.random.Generator
+) -> tuple[list[Floats], list[NDArray[np.bool_]]]:
+    """(the distance map of every picture, by a bank that did not see its item; the folds)."""
+    maps: list[Floats] = [np.empty((0, 0), np.float32)] * len(described)
+    parts = folds(items, _FOLDS, rng)
+    for out in parts:
         alone = scorer(gather(_rows([d for d, o in zip(described, out, strict=True) if not o]), size, rng))
         for i in np.flatnonzero(out):
-            scores[i] = score(alone.run(described[i])[0])
-    return highest(scores, items)
+            maps[i] = alone.run(described[i])[0]
+    return maps, parts
+
+
+def _scores(maps: list[Floats], parts: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
+    """Scores of pictures, each by a level that did not see its fold."""
+    scores = np.empty(len(maps))
+    for out in parts:
+        level = usual([m for m, o in zip(maps, out, strict=True) if not o])
+        for i in np.flatnonzero(out):
+            scores[i] = score(relative(maps[i], level))
+    return scores
 
 
 def scorer(bank: Bank) -> Session:
-    """A session from descriptors to distances: the last part of an inspector's graph."""
-    nodes, constants, output = tail(bank, DESCRIPTORS)
+    """A session from descriptors to distances: a part of an inspector's graph."""
+    near, constants = nodes(bank, DESCRIPTORS, "distance")
     given = graph.value(DESCRIPTORS, "float32", [1, len(bank.mean), "h", "w"])
-    return Session(graph.model(nodes, constants, [given], [output]))
+    return Session(graph.model(near, constants, [given], [graph.value("distance", "float32", ["rows", "columns"])]))
 
 
 def _rows(described: Sequence[Floats]) -> Floats:

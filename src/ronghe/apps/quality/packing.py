@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 import ronghe
+from ronghe.apps.quality import level as levels
 from ronghe.apps.quality.bank import Bank
 from ronghe.apps.quality.descriptors import Pixels, Sight, network, working
 from ronghe.apps.quality.inspector import Inspector, Thresholds, build, score
@@ -51,7 +52,8 @@ def pack(inspector: Inspector, *, name: str, created: int, version: str = "1") -
         metrics=inspector.metrics,
         settings=msgspec.to_builtins(settings),
     )
-    return Package(manifest, {a: getattr(inspector.bank, a) for a in _ARRAYS}, inspector.onnx)
+    arrays = {a: getattr(inspector.bank, a) for a in _ARRAYS}
+    return Package(manifest, {**arrays, "level": inspector.level}, inspector.onnx)
 
 
 def unpack(package: Package, where: str = "") -> Inspector:
@@ -66,14 +68,21 @@ def unpack(package: Package, where: str = "") -> Inspector:
     try:
         settings = msgspec.convert(manifest.settings, Settings)
         bank = Bank(*(np.asarray(package.arrays[a], np.float32) for a in _ARRAYS))
+        level = np.asarray(package.arrays["level"], np.float32)
         limits = Limits(**{i.name: (float(i.low or 0), float(i.high or 0)) for i in manifest.inputs})
     except (msgspec.ValidationError, KeyError, TypeError) as e:
         raise ModelError(Text(f"its settings do not fit: {e}", f"设置与模型不符：{e}"), where=where) from e
-    if package.onnx is None or bank.whiten.shape[1:] != (settings.sight.width,) or not settings.thresholds.reject > 0:
+    if (
+        package.onnx is None
+        or bank.whiten.shape[1:] != (settings.sight.width,)
+        or level.shape != (levels.SIDE,) * 2
+        or not settings.thresholds.reject > 0
+    ):
         raise ModelError(Text("its parts do not fit each other", "模型各部分不相符"), where=where)
     return build(
         sight=settings.sight,
         bank=bank,
+        level=level,
         thresholds=settings.thresholds,
         promise=settings.promise,
         limits=limits,
@@ -94,7 +103,7 @@ class Trained:
         """The raw score of a picture, as `Inspector.raw`."""
         d = self._seen.run(working(pixels, self.inspector.sight.scale))[0][0]
         distance = self.inspector.bank.distance(d.reshape(d.shape[0], -1).T)
-        return score(distance.reshape(d.shape[1:]).astype(np.float32))
+        return score(levels.relative(distance.reshape(d.shape[1:]).astype(np.float32), self.inspector.level))
 
 
 def parity(inspector: Inspector, images: Any) -> float:

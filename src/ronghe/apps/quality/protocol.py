@@ -23,7 +23,7 @@ import numpy as np
 from ronghe import picture
 from ronghe.apps.quality import files
 from ronghe.apps.quality.evaluate import Report, Sample, evaluate
-from ronghe.apps.quality.learn import FALSE_REJECT, learn
+from ronghe.apps.quality.learn import Options, learn
 from ronghe.errors import AppError
 from ronghe.text import Text
 
@@ -68,14 +68,14 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
 
 
-def run(name: str, folder: Path, *, seeds: Sequence[int] = (0, 1, 2), false_reject: float = FALSE_REJECT) -> Protocol:
+def run(name: str, folder: Path, *, seeds: Sequence[int] = (0, 1, 2), detail: str = "fast") -> Protocol:
     """Learns and judges once a seed. Raises AppError for a name or folder that it does not know."""
     if name not in SPLITS:
         raise AppError(
             Text(f"there is no protocol {name!r}", f"没有评测规程 {name!r}"),
             todo=Text(f"use one of {', '.join(SPLITS)}", f"可用：{'、'.join(SPLITS)}"),
         )
-    runs = tuple(_once(SPLITS[name](folder, np.random.default_rng(seed)), seed, false_reject) for seed in seeds)
+    runs = tuple(_once(SPLITS[name](folder, np.random.default_rng(seed)), Options(seed=seed, detail=detail)) for seed in seeds)
     figures = {}
     for figure in (
         "image_auroc",
@@ -95,13 +95,13 @@ def run(name: str, folder: Path, *, seeds: Sequence[int] = (0, 1, 2), false_reje
     return Protocol(name=name, figures=figures, runs=runs, protocol=str(__doc__).strip())
 
 
-def _once(split: Split, seed: int, false_reject: float) -> Run:
+def _once(split: Split, options: Options) -> Run:
     images = [picture.read(s.path) for s in split.train]
     began, cpu = time.monotonic(), time.process_time()
-    inspector = learn(images, items=[s.item for s in split.train], false_reject=false_reject, seed=seed)
+    inspector = learn(images, items=[s.item for s in split.train], options=options)
     fit_s, fit_cpu_s = time.monotonic() - began, time.process_time() - cpu
     return Run(
-        seed=seed,
+        seed=options.seed,
         learned_from=len(images),
         items=inspector.promise.items,
         fit_s=round(fit_s, 1),
