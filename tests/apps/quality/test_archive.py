@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ronghe.apps.quality import archive as module
 from ronghe.apps.quality.archive import Archive, png
 from ronghe.apps.quality.records import Part
 from ronghe.errors import AppError
@@ -144,15 +145,17 @@ def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
     archive.close()
 
 
-def test_a_disk_that_takes_nothing_is_told_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_disk_that_takes_nothing_is_told_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process holds the file: what is put waits."""
+    monkeypatch.setattr(module, "_RETRY", 0.1)
+    monkeypatch.setattr(module, "_BUSY", 0.1)
     archive = Archive(tmp_path)
     archive.put(record(archive))
     archive.flush()
     blocker = sqlite3.connect(archive.path, isolation_level=None)
     blocker.execute("BEGIN EXCLUSIVE")
     archive.put(record(archive, "reject", 2.0))
-    assert not archive.flush(6.0)
+    assert not archive.flush(1.0)
     assert archive.trouble is not None
     assert archive.trouble.zh
     blocker.execute("COMMIT")

@@ -34,6 +34,7 @@ T = TypeVar("T")
 _WAITING: Final = 64  # pictures that wait for the disk; of more, those of passed parts are not kept
 _MOST_RECORDS: Final = 20_000  # records that wait for a disk that takes nothing
 _RETRY: Final = 5.0  # s
+_BUSY: Final = 1.0  # s that another process may hold the file
 _LONGEST: Final = 1280  # pixels of a stored JPEG
 _HEAT: Final = 128  # pixels of a stored heat map
 _AT_ONCE: Final = 32
@@ -164,7 +165,7 @@ class Archive:
         self.records.close()
 
     def _work(self) -> None:
-        db = sqlite3.connect(self.path, isolation_level=None)
+        db = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None)
         db.execute("PRAGMA synchronous = NORMAL")
         while jobs := self._take():
             rows = [(job, *_encoded(job)) for job in jobs]

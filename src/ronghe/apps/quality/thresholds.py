@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ronghe.apps.quality.chances import binomial_above
 from ronghe.apps.quality.promise import upper_bound
 
 
@@ -43,7 +44,9 @@ def choose(
     if len(defective):
         d = np.sort(np.asarray(defective))
         n = len(d)
-        k = max((k for k in range(1, n + 1) if upper_bound(k - 1, n, confidence) <= escape), default=1)
+        k = 1  # the bound is at most `escape` where so few escapes would be as unlikely as said if the share were that
+        while k < n and 1 - binomial_above(k, n, escape) <= 1 - confidence:
+            k += 1
         low = min(passing, float(np.nextafter(d[k - 1], -np.inf)))
     if len(good):
         low = max(low, min(passing, float(np.quantile(np.asarray(good), 1 - review, method="higher"))))
