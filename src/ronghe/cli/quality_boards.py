@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -30,14 +31,19 @@ _COPPER = click.option(
 )
 
 
-@click.command(help=_t("Compare one tested picture with its golden template.", "将一幅被测图像与金板模板比对。"))
+@click.command(
+    help=_t(
+        "Compare a tested picture with its golden template; exit code 1 when it is not good.",
+        "将被测图像与金板模板比对；未判为合格时退出码为 1。",
+    )
+)
 @click.argument("template", type=click.Path(path_type=Path))
 @click.argument("tested", type=click.Path(path_type=Path))
 @_MODEL
 @_COPPER
 @_JSON
 def compare(template: Path, tested: Path, model: Path | None, copper: str, as_json: bool) -> None:
-    """Compares; exits 0 whatever the verdict, which is printed."""
+    """Compares; exits 1 unless the verdict is good."""
     comparer = Comparer(_settings(model, copper))
     pictures = read(template), read(tested)
     began = time.process_time()
@@ -46,8 +52,10 @@ def compare(template: Path, tested: Path, model: Path | None, copper: str, as_js
     if as_json:
         said = {"template": str(template), "tested": str(tested), **msgspec.to_builtins(found), "cpu_ms": round(spent, 2)}
         click.echo(msgspec.json.encode(said).decode())
-        return
-    click.echo(_compared(found))
+    else:
+        click.echo(_compared(found))
+    if found.verdict != "good":
+        sys.exit(1)
 
 
 @click.group(help=_t("Printed boards with their templates, in folders laid out as DeepPCB.", "印制板及其模板，按 DeepPCB 方式存放。"))

@@ -107,9 +107,12 @@ def test_compare_from_a_shell(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "b.png"), defective(2, 6))
     said = CliRunner().invoke(compare, [str(tmp_path / "a.png"), str(tmp_path / "b.png"), "--json"], catch_exceptions=False)
     found = json.loads(said.output)
+    assert said.exit_code == 1
     assert found["verdict"] == "defective"
     assert [d["name"]["zh"] for d in found["defects"]] == ["短路", "针孔"]
     assert found["cpu_ms"] > 0
+    same = CliRunner().invoke(compare, [str(tmp_path / "a.png"), str(tmp_path / "a.png")], env={"RONGHE_LANG": "zh"})
+    assert (same.exit_code, same.output) == (0, "合格\n")
     (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(PictureError):
         CliRunner().invoke(compare, [str(tmp_path / "a.png"), str(tmp_path / "b.png")], catch_exceptions=False)
