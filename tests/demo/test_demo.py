@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pytest
 import ronghe
 from ronghe.apps.quality.records import Records
 from ronghe.apps.quality.template import NAMES
+from ronghe.demo.press import STROKES
 from ronghe.demo.rig import LEVELS, NOMINAL_FAN, SENSORS, Rig, cycles, split
 from ronghe.guard import Ledger
 from ronghe.guard.ledger import Entry
@@ -83,7 +85,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=env)
     try:
-        until(process, folder, log, lambda kinds: kinds.count("guard.worth") >= 2)
+        until(process, folder, log, lambda kinds: kinds.count("guard.worth") >= 2)  # by then the permit was taken and given back
         said = log.read_text(encoding="utf-8")
     finally:
         process.send_signal(signal.SIGINT)
@@ -134,6 +136,27 @@ def test_each_board_is_on_record_with_the_class_of_its_defects(told: Told) -> No
     bad = [p for p in parts if p.verdict == "reject"]
     assert {"open", "mousebite"} <= {kind for p in bad for kind in p.kinds} <= {name.en for name in NAMES.values()}
     assert all(p.where for p in bad)
+
+
+def test_a_person_in_a_zone_takes_the_presss_permit_until_the_zone_is_free(told: Told) -> None:
+    raised = told.raised("press/press-zone")
+    assert {e.body["key"] for e in raised} == {"press/press-zone/press", "press/press-zone/robot"}  # in time, and always monitored
+    case = told.case("press/permit")
+    assert [e.kind for e in case] == ["guard.advice", "guard.write", "guard.answer", "guard.confirm"]
+    assert case[0].body["advice"]["finding"] == "press/press-zone/press"
+    plant = ronghe.open(told.folder)
+    permit, strokes = (plant.read(f"press/{name}")["value"].to_pylist() for name in ("permit", "stroke_rate"))
+    assert changes(permit) == [1.0, 0.0, 1.0]
+    assert changes(strokes) == [STROKES, 0.0, STROKES]
+
+
+def test_one_chlorine_sensor_of_three_trips_nothing_and_is_told(told: Told) -> None:
+    assert [e.body["key"] for e in told.raised("etching/air")] == ["etching/air/air/chlorine/discrepancy"]
+
+
+def changes(values: list[float]) -> list[float]:
+    """Without repetitions."""
+    return [v for v, _ in itertools.groupby(values)]
 
 
 def until(process: subprocess.Popen[bytes], folder: Path, log: Path, done: Callable[[list[str]], bool]) -> None:

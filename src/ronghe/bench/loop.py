@@ -67,7 +67,7 @@ async def latency(rows: int, folder: Path) -> dict[str, Any]:
     from ronghe.edge.node import Node
     from ronghe.plant import load
 
-    write_folder(folder, Ports(rig=1, meter=1, hall=1))
+    write_folder(folder, Ports(rig=1, meter=1, hall=1, camera=1))
     plant = load(folder)
     app = plant.apps["rig-state"]
     guards = {tag: guard for tag, guard in plant.guards.items() if tag.startswith(app.equipment)}

@@ -1,5 +1,5 @@
 """The demonstration's devices as real protocol servers in a process of their own: the rig and the hall's controller by OPC UA, the energy
-meter and the gas sensors by Modbus TCP, the camera by the pictures that it leaves in a folder."""
+meter and the gas sensors by Modbus TCP, one camera by the pictures that it leaves in a folder, the other by its MJPEG stream."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from ronghe.demo.gas import frame as gas_frame
 from ronghe.demo.hall import serve_hall
+from ronghe.demo.press import Operator, recording, serve_camera
 from ronghe.demo.rig import NOMINAL_FAN, NOMINAL_PUMP, Rig, rows
 
 NAMESPACE = "urn:ronghe:demo:rig"
@@ -111,10 +112,20 @@ async def serve_rig(port: int, clock: Callable[[], float] = time.monotonic) -> N
             await asyncio.sleep(max(0.0, began + tick / SPEED - clock()))
 
 
-async def serve(rig_port: int, meter_port: int, hall_port: int, pictures: Path) -> None:
+async def serve(rig_port: int, meter_port: int, hall_port: int, camera_port: int, pictures: Path) -> None:
     """All devices, until standard input ends: they never outlive whoever started them."""
-    began = [serve_rig(rig_port), serve_meter(meter_port), serve_hall(hall_port, pictures)]
-    servers = [asyncio.create_task(server) for server in began]
+    shown, began = recording(), time.monotonic()
+
+    def running() -> float:
+        return time.monotonic() - began
+
+    devices = (
+        serve_rig(rig_port),
+        serve_meter(meter_port),
+        serve_hall(hall_port, pictures, Operator(shown), running),
+        serve_camera(camera_port, shown, running),
+    )
+    servers = [asyncio.create_task(device) for device in devices]
     ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
     done, _ = await asyncio.wait([*servers, ended], return_when=asyncio.FIRST_COMPLETED)
     for task in servers:
@@ -125,5 +136,6 @@ async def serve(rig_port: int, meter_port: int, hall_port: int, pictures: Path) 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR)
-    rig, meter, hall, folder = sys.argv[1:]
-    asyncio.run(serve(int(rig), int(meter), int(hall), Path(folder)))
+    *ports, folder = sys.argv[1:]
+    rig, meter, hall, camera = map(int, ports)
+    asyncio.run(serve(rig, meter, hall, camera, Path(folder)))

@@ -1,14 +1,13 @@
 """The hall's controller as a real OPC UA server: the etching line with the camera over its exit, and the press cell.
 
-The line makes a board every `TAKT` seconds; its camera leaves a picture of each in a folder, as a camera's own software does. The press
-runs while its permit is 1. Nothing of the press is recorded, see `ronghe.demo.etcher` for the line and `ronghe.demo.boards` for boards.
+The line makes a board every `TAKT` seconds; its camera leaves a picture of each in a folder, as a camera's own software does. See
+`ronghe.demo.etcher` for the line, `ronghe.demo.boards` for boards, `ronghe.demo.press` for the press and its camera.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
@@ -20,6 +19,7 @@ from asyncua.server.server import Server
 
 from ronghe.demo.boards import boards, photographed
 from ronghe.demo.etcher import HOT_BATH, NOMINAL_BATH, Etcher
+from ronghe.demo.press import STROKES, Operator
 from ronghe.picture import encode
 
 NAMESPACE = "urn:ronghe:demo:hall"
@@ -28,11 +28,10 @@ TAKT = 0.5  # s between two boards
 GOOD_FOR = 40.0  # s until the bath's heater control fails
 HEATS_IN = 3.0  # s it takes the bath to get hot: what takes an hour on a real line
 KEPT = 24  # pictures that stay in the folder
-STROKES = 32.0  # 1/min, of the running press
 
 
-async def serve_hall(port: int, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
-    """The controller on `port`, its camera's pictures in `folder`; until cancelled."""
+async def serve_hall(port: int, folder: Path, operator: Operator, running: Callable[[], float]) -> None:
+    """The controller on `port`, its camera's pictures in `folder`; until cancelled. `running` gives s since the demonstration began."""
     server = Server()
     await server.init()
     server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/hall")
@@ -55,22 +54,29 @@ async def serve_hall(port: int, folder: Path, clock: Callable[[], float] = time.
     rng = np.random.default_rng(11)
     line = Line(folder, etcher, rng)
     async with server:
-        began, scans = clock(), 0
-        camera = asyncio.create_task(line.run(clock))
+        began, scans = running(), 0
+        camera = asyncio.create_task(line.run(running))
         try:
             while not camera.done():
-                etcher.bath = NOMINAL_BATH + (HOT_BATH - NOMINAL_BATH) * float(np.clip((clock() - began - GOOD_FOR) / HEATS_IN, 0.0, 1.0))
+                etcher.bath = NOMINAL_BATH + (HOT_BATH - NOMINAL_BATH) * float(np.clip((running() - GOOD_FOR) / HEATS_IN, 0.0, 1.0))
                 etcher.setpoint = float(await setpoint.read_value())
                 etcher.step(SCAN)
-                running = STROKES if await permit.read_value() else 0.0
-                shown = {speed: etcher.speed, bath: etcher.bath + 0.05 * float(rng.standard_normal()), count: line.made, strokes: running}
+                permitted = bool(await permit.read_value())
+                if operator.gives(permitted, running()):
+                    await permit.write_value(1, ua.VariantType.Int32)
+                shown = {
+                    speed: etcher.speed,
+                    bath: etcher.bath + 0.05 * float(rng.standard_normal()),
+                    count: line.made,
+                    strokes: STROKES if permitted else 0.0,
+                }
                 now = ua.DateTime.now(UTC).replace(tzinfo=None)
                 for node, value in shown.items():
                     kind = ua.VariantType.Double if isinstance(value, float) else ua.VariantType.Int32
                     data = ua.DataValue(ua.Variant(value, kind), SourceTimestamp=now, ServerTimestamp=now)
                     await server.write_attribute_value(node.nodeid, data)
                 scans += 1
-                await asyncio.sleep(max(0.0, began + scans * SCAN - clock()))
+                await asyncio.sleep(max(0.0, began + scans * SCAN - running()))
             camera.result()
         finally:
             camera.cancel()
@@ -84,12 +90,12 @@ class Line:
         self._folder, self._etcher, self._rng = folder, etcher, rng
         self._kept: list[Path] = []
 
-    async def run(self, clock: Callable[[], float]) -> None:
+    async def run(self, running: Callable[[], float]) -> None:
         """A board every `TAKT` seconds, for ever."""
-        began = clock()
+        began = running()
         while True:
             await asyncio.to_thread(self.make)
-            await asyncio.sleep(max(0.0, began + self.made * TAKT - clock()))
+            await asyncio.sleep(max(0.0, began + self.made * TAKT - running()))
 
     def make(self) -> None:
         """One board, and its picture in the folder."""

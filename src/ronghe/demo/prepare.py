@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -50,11 +50,12 @@ class Ports:
     rig: int
     meter: int
     hall: int
+    camera: int
 
     @classmethod
     def free(cls) -> Ports:
         """Ports that are free now."""
-        return cls(rig=free_port(), meter=free_port(), hall=free_port())
+        return cls(rig=free_port(), meter=free_port(), hall=free_port(), camera=free_port())
 
 
 def write_folder(folder: Path, ports: Ports) -> None:
@@ -63,8 +64,8 @@ def write_folder(folder: Path, ports: Ports) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for source in files("ronghe.demo").joinpath("plant").iterdir():
         text = source.read_text(encoding="utf-8")
-        for name in ("rig", "meter", "hall"):
-            text = text.replace(f"@{name.upper()}@", str(getattr(ports, name)))
+        for name, port in asdict(ports).items():
+            text = text.replace(f"@{name.upper()}@", str(port))
         (folder / source.name).write_text(text, encoding="utf-8")
     pictures = folder / PICTURES
     shutil.rmtree(pictures, ignore_errors=True)  # of an earlier run
@@ -100,13 +101,13 @@ async def devices(folder: Path, ports: Ports) -> AsyncIterator[None]:
         sys.executable,
         "-m",
         "ronghe.demo.devices",
-        *(str(port) for port in (ports.rig, ports.meter, ports.hall)),
+        *map(str, asdict(ports).values()),
         str(folder / PICTURES),
         stdin=asyncio.subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(30):
-            for port in (ports.rig, ports.meter, ports.hall):
+            for port in asdict(ports).values():
                 await _listening(port)
         yield
     finally:

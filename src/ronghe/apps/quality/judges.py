@@ -19,7 +19,7 @@ Pixels = NDArray[np.uint8]
 
 UNKNOWN: Final = "unknown"
 _NAMED: Final = 3  # boxes of a picture whose class is asked for: each costs two runs of a network
-_DOUBTFUL: Final = 0.85
+_DOUBTFUL: Final = 0.92
 """Of the limit on a difference from a template: from here to the limit a person decides."""
 
 
