@@ -114,6 +114,19 @@ def test_a_jpeg_with_a_whole_thumbnail_and_half_a_picture_is_truncated() -> None
         decode(data[: len(data) * 3 // 4])
 
 
+@pytest.mark.parametrize("filled", [b"\0", b"\0" * 37, b"\xff\xff"])
+def test_a_jpeg_that_a_camera_filled_up_is_whole(filled: bytes) -> None:
+    data = encoded(scene(), "JPEG")
+    assert np.array_equal(decode(data[:-2] + filled + data[-2:] + b"\0" * 11), decode(data))
+
+
+def test_a_jpeg_with_damaged_data_that_the_decoder_notices() -> None:
+    data = encoded(scene(), "JPEG")
+    middle = len(data) * 3 // 4
+    with pytest.raises(PictureError, match="damaged"):
+        decode(data[:middle] + data[middle + 40 :])
+
+
 def test_a_png_chunk_with_a_wrong_checksum() -> None:
     data = bytearray(encoded(scene(), "PNG"))
     data[-20] ^= 1

@@ -127,10 +127,18 @@ def _open(data: bytes, where: str) -> Any:
 
 def _jpeg(data: bytes, image: Any, where: str) -> NDArray[np.uint8]:
     """Gray or RGB by libjpeg-turbo directly: the same pixels as Pillow's and OpenCV's, which pass over what this one complains of."""
+    colours = "GRAY" if image.mode == "L" else "RGB"
     try:
-        pixels: NDArray[np.uint8] = simplejpeg().decode_jpeg(data, "GRAY" if image.mode == "L" else "RGB", strict=True)
+        pixels: NDArray[np.uint8] = simplejpeg().decode_jpeg(data, colours, strict=True)
     except ValueError as e:
-        raise _damaged(e, where) from e
+        end = data.rfind(b"\xff\xd9")
+        bare = data[:end].rstrip(b"\0")  # USB cameras fill their pictures up with zeros
+        if len(bare) == end:
+            raise _damaged(e, where) from e
+        try:
+            pixels = simplejpeg().decode_jpeg(bare + data[end:], colours, strict=True)
+        except ValueError:
+            raise _damaged(e, where) from e
     return pixels[:, :, 0] if image.mode == "L" else pixels
 
 
