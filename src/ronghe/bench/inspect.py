@@ -168,7 +168,7 @@ _PROTOCOL: Final = {
     "memory_mb": "peak resident memory of the process that inspects (Python and libraries included), with one thread",
     "parameters": "numbers in the network up to the last feature that is used; banks and Gaussians are not counted",
     "size": "side (px) that a picture is scaled to before the network; published: PatchCore and PaDiM 224, EfficientAD 256",
-    "runtime": "onnxruntime on the CPU, float32, each peer as one graph with an exact nearest-neighbour search inside; ours as it ships; "
-    "`ronghe_fine` is told to look at every pixel (scale 1)",
+    "runtime": "onnxruntime on the CPU, float32, each peer as one graph with an exact nearest-neighbour search inside; ours as it ships, "
+    "`ronghe_fine` with detail fine",
     "ratios": "what the peer needs divided by what ours needs; auroc_gap: ours less the peer's",
 }

@@ -26,8 +26,8 @@ from ronghe.models.runtime import Session
 from ronghe.picture import decode, read
 from ronghe.picture.libraries import opencv
 
-OURS: Final = {"ronghe": 0.0, "ronghe_fine": 1.0}
-"""Our inspector, and the scale (working pixels for a pixel of the picture) that it is told; 0: as it chooses itself."""
+OURS: Final = {"ronghe": "fast", "ronghe_fine": "fine"}
+"""Our inspector, with its two choices of detail."""
 
 _LEAST: Final = 3  # pictures that are timed even when they take longer than their seconds; one with more threads than one
 _MOST: Final = 400
@@ -75,7 +75,7 @@ def learned_from(name: str, pictures: Sequence[Pixels], model: Path, seed: int, 
         model.write_bytes(found.onnx)
         return found
     began = time.process_time()
-    inspector = learn(pictures, options=Options(seed=seed, scale=OURS[name]))
+    inspector = learn(pictures, options=Options(seed=seed, detail=OURS[name]))
     spent = time.process_time() - began
     save(model, pack(inspector, name="bench", created=0))
     height, width = working(pictures[0], inspector.sight.scale).shape[1:3]
