@@ -52,8 +52,8 @@ class ZoneOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     zones: Annotated[tuple[ZoneSpec, ...], Meta(description="danger zones; those set in the console come before these")] = ()
     request: Annotated[tuple[Request, ...], Meta(description="interlock requests while a person is in a zone")] = ()
     fail_safe: Annotated[bool, Meta(description="request also while the camera does not see")] = True
-    sure: Annotated[float, Meta(gt=0, lt=1, description="score of a detection that begins a track")] = 0.4
-    doubtful: Annotated[float, Meta(gt=0, lt=1, description="score of a detection that continues one")] = 0.25
+    sure: Annotated[float, Meta(gt=0, lt=1, description="score of a detection that begins a track")] = 0.55
+    doubtful: Annotated[float, Meta(gt=0, lt=1, description="score of a detection that continues one")] = 0.3
     vote: Annotated[Vote, Meta(description="a person counts as inside when found inside in n of the last m pictures")] = Vote()
     fps: Annotated[float, Meta(gt=0, le=60, description="judge at most this many pictures a second")] = 10.0
     late: Annotated[str, Meta(description="a picture judged later than this after it was taken counts as not seen; empty: not watched")] = (
