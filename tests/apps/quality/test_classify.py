@@ -153,6 +153,14 @@ def test_learning_is_by_whole_pictures_and_repeatable() -> None:
     assert (learned.scores(seen)[0].argmax(1) == np.searchsorted(learned.labels, kind)).mean() > 0.9
 
 
+def test_two_pictures_a_class_are_enough_to_begin(described: Described) -> None:
+    few = [int(i) for kind in KINDS for i in np.flatnonzero(described.labels == kind)[:2]]
+    learned = learn(described.seen[few], list(described.labels[few]), list(described.group[few]), rng=np.random.default_rng(0))
+    scores, strange = learned.scores(described.seen)
+    assert np.isfinite(strange).all()
+    assert (scores.argmax(1) == np.searchsorted(learned.labels, described.labels)).mean() > 0.8
+
+
 def test_a_class_of_one_group_is_refused(described: Described) -> None:
     kind = ["a" if g else "b" for g in described.group]
     with pytest.raises(AppError, match="'b' is shown by one picture only"):

@@ -20,7 +20,7 @@ from ronghe.models import Input, Manifest, Output, Package, Training, training_h
 from ronghe.text import Text
 
 KIND: Final = "quality.classify/1"
-_ARRAYS: Final = ("mean", "scale", "rows", "weight", "base", "spread")
+_ARRAYS: Final = ("mean", "scale", "rows", "own", "weight", "base", "spread")
 _NUMBERS: Final = ("width", "ridge", "temperature", "limit", "accuracy")
 
 
@@ -92,7 +92,7 @@ def unpack(package: Package, where: str = "") -> Classes:
     except (KeyError, TypeError, ValueError) as e:
         raise ModelError(Text(f"a part of it is missing: {e}", f"模型包缺少内容：{e}"), where=where) from e
     n, k, d = len(learned.rows), len(learned.labels), NUMBERS
-    shapes = {"mean": (d,), "scale": (d,), "rows": (n, d), "weight": (n, k), "base": (k,), "spread": (2,)}
+    shapes = {"mean": (d,), "scale": (d,), "rows": (n, d), "own": (n,), "weight": (n, k), "base": (k,), "spread": (2,)}
     wrong = next((a for a, shape in shapes.items() if package.arrays[a].shape != shape), None)
     if wrong is not None or views != (VIEWS, SIDE) or package.onnx is None or not n or not k:
         raise ModelError(

@@ -1,9 +1,11 @@
 """Learns classes from descriptions: kernel ridge regression on one-of-k targets (Saunders et al. 1998), with its settings, the scale of its
 probabilities and the limit of the unknown all found by cross-validation on the training part, whole pictures at a time.
 
-Unknown: a description far from every training example, or whose scores fit no class, is more likely something that was never shown. The two
-distances, each in units of its spread under cross-validation, are added (strangeness); the limit is the conformal quantile (Vovk et al.
-2005) above which a chosen share of known defects lie.
+Unknown: a description that lies apart from the training examples, or whose scores fit no class, is more likely something that was never
+shown. Apart is relative: the distance from the nearest examples over the distances that those have from their own nearest (as in the local
+outlier factor, Breunig et al. 2000), since some classes look more alike than others. This and the distance of the scores from the nearest
+class, each in units of its spread under cross-validation, are added (strangeness); the limit is the conformal quantile (Vovk et al. 2005)
+above which a chosen share of known defects lie.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ shown, and worse on others."""
 RIDGES: Final = (0.01, 0.03, 0.1)
 FOLDS: Final = 5
 NEAREST: Final = 5
-"""Training examples over whose distances the distance from what was shown is averaged."""
+"""Training examples that an example is compared with to see whether it lies apart."""
 DOUBT: Final = 0.02
 """Share of known defects that may be taken for unknown."""
 MOST: Final = 6000
@@ -40,10 +42,11 @@ class Learned:
     """labels       the classes, k
     mean, scale  float32 (d,): standardise a description
     rows         float32 (n, d): standardised training descriptions
+    own          float64 (n,): how far each of them is from the nearest others
     weight       float64 (n, k), base float64 (k,): scores = kernel · weight + base
     width, ridge of the kernel regression
     temperature  probabilities = softmax(scores / temperature)
-    spread       float64 (2,): of the two distances, see `distances`
+    spread       float64 (2,): of the two distances that make strangeness
     limit        strangeness above which a defect is unknown
     accuracy     under cross-validation, 0..1
     """
@@ -52,6 +55,7 @@ class Learned:
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
     rows: NDArray[np.float32]
+    own: Floats
     weight: Floats
     base: Floats
     width: float
@@ -65,7 +69,7 @@ class Learned:
         """(scores float64 (m, k), strangeness float64 (m,)) of descriptions float32 (m, d)."""
         far = _far((described - self.mean) / self.scale, self.rows)
         scores = np.exp(-self.width * far) @ self.weight + self.base
-        return scores, (distances(scores, far) / self.spread).sum(1)
+        return scores, (np.column_stack([_vertex(scores), _apart(far, self.own)]) / self.spread).sum(1)
 
     def probabilities(self, scores: Floats) -> Floats:
         """float64 (m, k), each row summing to 1."""
@@ -92,9 +96,11 @@ def learn(
     rows = (described - mean) / scale
     far = _far(rows, rows)
     target = np.eye(len(names))[index]
-    width, ridge, out, near = _choose(far, target, index, fold)
-    spread = np.maximum(np.column_stack([_vertex(out), near]).std(0), 1e-9)
-    strange = (np.column_stack([_vertex(out), near]) / spread).sum(1)
+    width, ridge, out = _choose(far, target, index, fold)
+    apart = _out_of_fold(fold, lambda a, b: _apart(far[np.ix_(b, a)], _own(far[np.ix_(a, a)]))[:, None], 1)[:, 0]
+    both = np.column_stack([_vertex(out), apart])
+    spread = np.maximum(both.std(0), 1e-9)
+    strange = (both / spread).sum(1)
     base = target.mean(0)
     weight = _solve(np.exp(-width * far), target - base, ridge)
     return Learned(
@@ -102,6 +108,7 @@ def learn(
         mean=mean,
         scale=scale,
         rows=rows,
+        own=_own(far),
         weight=weight,
         base=base,
         width=width,
@@ -111,11 +118,6 @@ def learn(
         limit=_quantile(strange, doubt),
         accuracy=float((out.argmax(1) == index).mean()),
     )
-
-
-def distances(scores: Floats, far: Floats) -> Floats:
-    """float64 (m, 2): from the nearest corner of the classes' targets, and from the nearest training examples."""
-    return np.column_stack([_vertex(scores), _near(far)])
 
 
 def softmax(x: Floats) -> Floats:
@@ -130,9 +132,18 @@ def _far(a: NDArray[np.float32], b: NDArray[np.float32]) -> Floats:
     return np.maximum(squares, 0).astype(np.float64) / a.shape[1]
 
 
-def _near(far: Floats) -> Floats:
+def _apart(far: Floats, own: Floats) -> Floats:
+    """float64 (m,): mean distance from the nearest training examples over the mean that they have from their own nearest."""
     k = min(NEAREST, far.shape[1])
-    return np.asarray(np.sqrt(np.partition(far, k - 1, axis=1)[:, :k]).mean(1))
+    nearest = np.argpartition(far, k - 1, axis=1)[:, :k]
+    return np.asarray(np.sqrt(np.take_along_axis(far, nearest, axis=1)).mean(1) / np.maximum(own[nearest].mean(1), 1e-6))
+
+
+def _own(far: Floats) -> Floats:
+    """float64 (n,): mean distance of every example from the nearest others; `far` float64 (n, n)."""
+    k = min(NEAREST, len(far) - 1)
+    others = far + np.diag(np.full(len(far), np.inf))
+    return np.asarray(np.sqrt(np.partition(others, k - 1, axis=1)[:, :k]).mean(1))
 
 
 def _vertex(scores: Floats) -> Floats:
@@ -162,9 +173,8 @@ def _folds(index: NDArray[np.int64], group: NDArray[np.int64], names: Sequence[s
     return fold
 
 
-def _choose(far: Floats, target: Floats, index: NDArray[np.int64], fold: NDArray[np.int64]) -> tuple[float, float, Floats, Floats]:
-    """(width, ridge, scores out of fold, distance to the nearest of the other folds) of the settings that are right most often; of equals
-    the one with the smallest squared error."""
+def _choose(far: Floats, target: Floats, index: NDArray[np.int64], fold: NDArray[np.int64]) -> tuple[float, float, Floats]:
+    """(width, ridge, scores out of fold) of the settings that are right most often; of equals the one with the smallest squared error."""
     best: tuple[float, float] | None = None
     chosen: tuple[float, float, Floats] | None = None
     for width in WIDTHS:
@@ -174,9 +184,8 @@ def _choose(far: Floats, target: Floats, index: NDArray[np.int64], fold: NDArray
             merit = float((out.argmax(1) == index).mean()), -float(((out - target) ** 2).mean())
             if best is None or merit > best:
                 best, chosen = merit, (width, ridge, out)
-    near = _out_of_fold(fold, lambda a, b: _near(far[np.ix_(b, a)])[:, None], 1)[:, 0]
     assert chosen is not None
-    return (*chosen, near)
+    return chosen
 
 
 def _out_of_fold(fold: NDArray[np.int64], predict: Callable[[NDArray[np.int64], NDArray[np.int64]], Floats], columns: int) -> Floats:
