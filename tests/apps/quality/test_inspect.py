@@ -213,3 +213,15 @@ def test_the_time_of_a_part_is_its_picture_s(tmp_path: Path) -> None:
     assert found["time"] == str(1_700_000_001 * S)
     assert found["name"] == "a/1.png"
     eye.app.close()
+
+
+def test_a_picture_of_another_size_than_it_was_taught_with_never_passes(tmp_path: Path) -> None:
+    eye = line(tmp_path)
+    for i in range(25):
+        eye.see(part(900 + i))
+    assert eye.app.watching.drift is not None
+    for other in (part(1)[::2, ::2], part(1)[:, :100], np.repeat(part(1), 2, axis=0)):
+        assert eye.see(np.ascontiguousarray(other)).signals["verdict"] == 3
+    assert "128 × 96" in plain(eye.ask("recent", count=1))[0]["reason"]["en"]
+    assert eye.see(np.ascontiguousarray(part(1)[:94])).signals["verdict"] != 3
+    eye.app.close()

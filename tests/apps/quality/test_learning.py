@@ -58,7 +58,7 @@ def test_labels_teach_a_candidate_that_is_measured_and_adopted_by_a_person(tmp_p
     assert status["model"] == first  # not silently
     assert candidate["version"] == "2"
     assert candidate["better"]
-    kept = sum(kept_aside(int(p["id"])) for p in parts)
+    kept = sum(kept_aside(p["id"]) for p in parts)
     assert candidate["gain"]["parts"] == kept
     assert candidate["gain"]["after"] > candidate["gain"]["before"]
     assert candidate["gain"]["low"] <= candidate["gain"]["after"] - candidate["gain"]["before"] <= candidate["gain"]["high"]
@@ -86,11 +86,15 @@ def test_a_worse_candidate_is_refused_with_the_reason(tmp_path: Path) -> None:
     lesson = eye.app.present.lesson
     assert lesson is not None
     worse = Gain(before=0.9, after=0.8, low=-0.2, high=0.0, parts=20, escapes_before=0, escapes_after=0)
-    eye.app.present.offer(replace(lesson, version="7", gain=worse))
+    eye.app.present.offer(replace(lesson, version="7", compared=True, gain=worse))
     assert plain(eye.ask("status"))["candidate"]["better"] is False
     with pytest.raises(AppError, match="worse"):
         eye.ask("adopt", version="7")
-    for unknown in ("8", "../1", ""):
+    eye.app.present.offer(replace(lesson, version="8", compared=True, gain=None))
+    assert plain(eye.ask("status"))["candidate"]["better"] is None
+    with pytest.raises(AppError, match="could not be compared"):
+        eye.ask("adopt", version="8")
+    for unknown in ("9", "../1", ""):
         with pytest.raises(AppError):
             eye.ask("adopt", version=unknown)
     assert plain(eye.ask("status"))["model"]["version"] == "1"

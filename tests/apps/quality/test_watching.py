@@ -55,7 +55,7 @@ def test_drift_alarms_are_as_rare_as_said() -> None:
     rng = np.random.default_rng(2)
     alarms = 0
     for _ in range(30):
-        learned = usual(list(rng.normal(100, 10, (40, 6))), (10, 10), np.zeros((64, 64), np.float32))
+        learned = usual(list(rng.normal(100, 10, (40, 6))), [(10, 10)], np.zeros((64, 64), np.float32))
         watch = DriftWatch(learned, false_alarm=2e-3)
         for m in rng.normal(100, 10, (500, 6)):
             alarms += sum(active for _, active in watch.step(m))

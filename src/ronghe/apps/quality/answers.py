@@ -225,7 +225,7 @@ class Answers:
         return self._teaching()
 
     def _adopt(self, question: Question) -> dict[str, Any]:
-        self._app.present.adopt(str(question.body.get("version", "")))
+        self._app.present.adopt(str(question.body.get("version", "")), anyway=question.body.get("anyway") is True)
         self._app.changed()
         return self._status(question)
 

@@ -43,7 +43,8 @@ Floats = NDArray[np.float64]
 
 
 class Usual(msgspec.Struct, frozen=True, kw_only=True):
-    """What the good pictures looked like. `mean` and `spread` of light, contrast, focus, colour, x, y; from `pictures` of `size` (w, h).
+    """What the good pictures looked like. `mean` and `spread` of light, contrast, focus, colour, x, y; from `pictures`
+    whose sizes lie between `smallest` and `largest` (w, h).
 
     `reference` is the first of them, small: float32 (64, 64), from which the position of a part is measured.
     """
@@ -51,7 +52,8 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
     mean: tuple[float, ...]
     spread: tuple[float, ...]
     pictures: int
-    size: tuple[int, int]
+    smallest: tuple[int, int]
+    largest: tuple[int, int]
     reference: bytes
 
 
@@ -116,14 +118,13 @@ def _thin(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint
 
 
 def look_of(pictures: Sequence[NDArray[np.uint8]]) -> Usual:
-    """Of good pictures of one size."""
+    """Of good pictures."""
     reference = small(pictures[0])
-    h, w = pictures[0].shape[:2]
-    return usual([measure(p, reference) for p in pictures], (w, h), reference)
+    return usual([measure(p, reference) for p in pictures], [(p.shape[1], p.shape[0]) for p in pictures], reference)
 
 
-def usual(measured: Sequence[Floats], size: tuple[int, int], reference: NDArray[np.float32]) -> Usual:
-    """Of the measures of good pictures of `size` (width, height)."""
+def usual(measured: Sequence[Floats], sizes: Sequence[tuple[int, int]], reference: NDArray[np.float32]) -> Usual:
+    """Of the measures of good pictures, and their sizes (width, height)."""
     values = np.asarray(measured)
     n = len(values)
     spread = values.std(axis=0, ddof=1) if n > 1 else np.zeros(values.shape[1])
@@ -132,7 +133,8 @@ def usual(measured: Sequence[Floats], size: tuple[int, int], reference: NDArray[
         mean=tuple(values.mean(axis=0).tolist()),
         spread=tuple(np.maximum(spread * wider, _FLOOR).tolist()),
         pictures=n,
-        size=size,
+        smallest=(min(w for w, _ in sizes), min(h for _, h in sizes)),
+        largest=(max(w for w, _ in sizes), max(h for _, h in sizes)),
         reference=reference.tobytes(),
     )
 

@@ -9,7 +9,7 @@ What may be asked (`ask`); shapes are those of `answers`:
 
     read     status · recent ?count · queue ?count · part ?id · picture ?id&heat&longest (JPEG) · scores · charts
     operate  label {id, label: "good"|"defective", class}
-    change   thresholds {pass, reject} · example ?label with the picture as data · teach · adopt {version} · forget_examples
+    change   thresholds {pass, reject} · example ?label with the picture as data · teach · adopt {version, anyway} · forget_examples
 """
 
 from __future__ import annotations
@@ -231,9 +231,9 @@ class Inspect(App):
         usual = self.watching.drift.usual if self.watching.drift is not None else None
         if usual is None:
             return None
-        w, h = usual.size
-        if abs(width - w) > _SIZE * w or abs(height - h) > _SIZE * h:
-            return saying.other_size((width, height), (w, h))
+        near = [min(max(is_, low), high) for is_, low, high in zip((width, height), usual.smallest, usual.largest, strict=True)]
+        if abs(width - near[0]) > _SIZE * near[0] or abs(height - near[1]) > _SIZE * near[1]:
+            return saying.other_size((width, height), (near[0], near[1]))
         return None
 
     def _signals(self, part: Part) -> dict[str, float]:
@@ -276,6 +276,7 @@ class Inspect(App):
             models=self.present.models,
             options=self.options,
             present=self.present.model,
+            known=self.present.lesson.examples if self.present.lesson is not None else (),
         )
         self.teacher = Teacher(task)
 

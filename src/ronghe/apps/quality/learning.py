@@ -1,9 +1,9 @@
 """Teaching on the node: from examples and from what people said of parts, in the background, and never silently worse.
 
-A first model is taken up when it is ready. Every later one is a candidate: half of the labelled parts (by a hash of their number, always
-the same) are kept from it, and on them it is compared with the model at work. Both get their thresholds by the same rule from the same
-labels. What counts is the share of parts that each decides rightly without a person: good ones passed, defective ones rejected. The
-interval of the difference is a paired bootstrap's.
+A first model is taken up when it is ready. Every later one is a candidate: half of the labelled parts and of the examples that are new to
+the model at work (by a hash of their name, always the same half) are kept from it, and on them the two are compared. Both get their
+thresholds by the same rule from the same labels. What counts is the share of parts that each decides rightly without a person: good ones
+passed, defective ones rejected. The interval of the difference is a paired bootstrap's.
 """
 
 from __future__ import annotations
@@ -84,12 +84,16 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True):
     usual: drift.Usual
     good_scores: tuple[float, ...]  # held out
     defective_scores: tuple[float, ...]
+    examples: tuple[str, ...] = ()  # those it was taught with
+    compared: bool = False  # whether it had to be: there was a model at work
     gain: Gain | None = None
 
     @property
-    def better(self) -> bool:
-        """Whether it may be adopted."""
-        return self.gain is None or self.gain.better
+    def better(self) -> bool | None:
+        """Whether it may be adopted; None where there was too little to compare by."""
+        if not self.compared:
+            return True
+        return self.gain.better if self.gain is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +109,13 @@ class Task:
     models: Path
     options: Options
     present: Model | None
+    known: tuple[str, ...] = ()  # examples that the model at work was taught with
 
 
 @dataclass(slots=True)
 class _Material:
     good: list[Pixels] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
     defective: list[Pixels] = field(default_factory=list)
     kept_aside: list[tuple[Pixels, bool]] = field(default_factory=list)  # (picture, whether it is good)
     bytes: int = 0
@@ -170,9 +176,11 @@ def teach(task: Task, say: Callable[[float, Text], None]) -> Lesson:
         good=len(found.good),
         defective=len(scores),
         thresholds=thresholds,
-        usual=_usual(found.good),
+        usual=drift.look_of(found.good),
         good_scores=model.held_out,
         defective_scores=tuple(scores),
+        examples=tuple(found.examples),
+        compared=task.present is not None,
         gain=_compare(task, model, thresholds, bad, found.kept_aside),
     )
     (task.models / f"{task.version}.json").write_bytes(msgspec.json.encode(lesson))
@@ -184,16 +192,24 @@ def _gather(task: Task) -> _Material:
     records = Records(task.archive)
     try:
         labelled = list(reversed(records.labelled()))
-        aside = task.present is not None and len(labelled) >= 2 * _FEWEST_HELD_OUT
+        given = [(label, path) for label in ("good", "defective") for path in spread(task.examples.files(label), _MOST_PICTURES // 2)]
+        new = {path.stem for _, path in given} - set(task.known)
+        aside = task.present is not None and len(labelled) + len(new) >= 2 * _FEWEST_HELD_OUT
         for part in labelled:
-            _add(found, records, part, aside and kept_aside(part.id))
+            _add(found, records, part, aside and kept_aside(str(part.id)))
     finally:
         records.close()
-    for label, pixels in (("good", found.good), ("defective", found.defective)):
-        for path in spread(task.examples.files(label), _MOST_PICTURES - min(len(pixels), _MOST_PICTURES // 2)):
-            picture = read(path)
-            if found.room(picture):
-                pixels.append(picture)
+    for label, path in given:
+        picture = read(path)
+        if not found.room(picture):
+            continue
+        if aside and path.stem in new and kept_aside(path.stem):
+            found.kept_aside.append((picture, label == "good"))
+        elif label == "good":
+            found.good.append(picture)
+            found.examples.append(path.stem)
+        else:
+            found.defective.append(picture)
     return found
 
 
@@ -217,9 +233,9 @@ def _add(found: _Material, records: Records, part: Part, aside: bool) -> None:
         found.defective.append(pixels)
 
 
-def kept_aside(part: int) -> bool:
-    """Whether a labelled part is for comparing and not for teaching: one half, always the same."""
-    return hashlib.sha256(str(part).encode()).digest()[0] % 2 == 0
+def kept_aside(name: str) -> bool:
+    """Whether a labelled part or an example is for comparing and not for teaching: one half, always the same."""
+    return hashlib.sha256(name.encode()).digest()[0] % 2 == 0
 
 
 def spread(paths: Sequence[Path], most: int) -> list[Path]:
@@ -235,12 +251,6 @@ def _scores(judge: Judge, pictures: Sequence[Pixels]) -> list[float]:
 
 def _thresholds(model: Model, defective: Sequence[float], o: Options) -> Thresholds:
     return choose(model.held_out, defective, model.pass_below, escape=o.escape, review=o.review, confidence=o.confidence)
-
-
-def _usual(good: Sequence[Pixels]) -> drift.Usual:
-    sizes = [(p.shape[1], p.shape[0]) for p in good]
-    size = max(set(sizes), key=sizes.count)
-    return drift.look_of([p for p, s in zip(good, sizes, strict=True) if s == size])
 
 
 def _compare(

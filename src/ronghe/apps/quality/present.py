@@ -108,16 +108,24 @@ class Present:
         self.candidate, self.choice.candidate = lesson, lesson.version
         self._write()
 
-    def adopt(self, version: str) -> None:
-        """Takes up a candidate, or goes back to a version that was at work before. Raises AppError for one that is worse."""
+    def adopt(self, version: str, *, anyway: bool = False) -> None:
+        """Takes up a candidate, or goes back to a version that was at work before. Raises AppError for one that is worse, and for one that
+        could not be compared unless a person wants it `anyway`."""
         if self.candidate is not None and self.candidate.version == version:
             lesson = self.candidate
         elif (self.models / f"{version}.json").is_file() and version.isdecimal():
             lesson = load_lesson(self.models / f"{version}.json")
         else:
             raise AppError(Text(f"there is no version {version!r}", f"没有版本 {version!r}"))
-        if not lesson.better:
-            assert lesson.gain is not None
+        if lesson.better is None and not anyway:
+            raise AppError(
+                Text(f"version {version} could not be compared with the model at work", f"版本 {version} 未能与现用模型比较"),
+                todo=Text(
+                    "label more parts or give more examples and teach again, or adopt it with anyway = true",
+                    "请标注更多工件或提供更多示例后重新训练；或以 anyway = true 强制采用",
+                ),
+            )
+        if lesson.gain is not None and not lesson.gain.better:
             why = lesson.gain.text()
             raise AppError(
                 Text(f"version {version} is worse and is not adopted: {why.en}", f"版本 {version} 变差，不予采用：{why.zh}"),

@@ -65,7 +65,7 @@ class Kept(msgspec.Struct, kw_only=True):
     rates: dict[str, State] = {}
     level: Level = msgspec.field(default_factory=Level)
     look: Usual | None = None  # of the first passed pictures, where the model does not say how good ones look
-    first: list[tuple[float, ...]] = []
+    first: list[tuple[tuple[float, ...], tuple[int, int]]] = []  # their measures and sizes
     reference: bytes = b""
 
 
@@ -132,20 +132,20 @@ class Watching:
             self.save()
         return changes
 
-    def measure(self, pixels: NDArray[np.uint8]) -> Floats | None:
-        """The measures of a picture; None where it is of another size than the usual ones."""
-        if self.drift is None:
-            return measure(pixels, restored(self._kept.reference) if self._kept.reference else None)
-        return measure(pixels, self.drift.reference) if self.drift.usual.size == (pixels.shape[1], pixels.shape[0]) else None
+    def measure(self, pixels: NDArray[np.uint8]) -> Floats:
+        """The measures of a picture."""
+        if self.drift is not None:
+            return measure(pixels, self.drift.reference)
+        return measure(pixels, restored(self._kept.reference) if self._kept.reference else None)
 
     def learn_look(self, measured: Floats, pixels: NDArray[np.uint8]) -> None:
         """A package that was made elsewhere does not say how its pictures look here: the first passed parts do."""
         kept = self._kept
         kept.reference = kept.reference or small(pixels).tobytes()
-        kept.first.append(tuple(measured.tolist()))
+        kept.first.append((tuple(measured.tolist()), (pixels.shape[1], pixels.shape[0])))
         if len(kept.first) >= min(_FIRST_PASSED, self._options.base):
-            size = pixels.shape[1], pixels.shape[0]
-            kept.look, kept.first = usual_of([np.array(m) for m in kept.first], size, restored(kept.reference)), []
+            values, sizes = [np.array(m) for m, _ in kept.first], [s for _, s in kept.first]
+            kept.look, kept.first = usual_of(values, sizes, restored(kept.reference)), []
             self.drift = DriftWatch(kept.look, self._options.false_alarm)
 
     def _since_the_first(self, kind: str) -> RateWatch:
