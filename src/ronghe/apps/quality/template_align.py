@@ -58,7 +58,7 @@ class Aligned:
 
 
 def align(template: Gray, tested: Gray) -> Aligned:
-    """Aligns two gray pictures of the same size, uint8 (h, w). Finds shifts up to about a quarter of the picture and turns up to 8°."""
+    """Aligns two gray pictures of the same size, uint8 (h, w). Finds shifts up to about a tenth of the picture and turns up to about 6°."""
     cv2 = opencv()
     matrix, correlation = _affine(template, tested)
     height, width = tested.shape
