@@ -25,6 +25,12 @@ LINE, TEACH, REVIEW, CHARTS, ZONES = (
     "#/apps/guarded/zones",
 )
 
+TRANSFER = """bytes => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], "one more.jpg", { type: "image/jpeg" }));
+  return data;
+}"""
+
 
 @pytest.fixture(scope="module")
 def eye(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eye]:
@@ -90,9 +96,16 @@ def test_teaching_from_the_browser(eye: Eye, page_of: Any, tmp_path: Path) -> No
     expect(page.get_by_text("25 pictures were taken. 1 were not taken:")).to_be_visible(timeout=30_000)
     damaged = page.get_by_role("listitem").filter(has_text="99 damaged.jpg")
     expect(damaged).to_contain_text("truncated")
+    given = page.evaluate_handle(TRANSFER, list(eye.part()))
+    page.locator("label", has_text="Good parts").dispatch_event("drop", {"dataTransfer": given})
+    expect(page.get_by_text("26 pictures were taken.")).to_be_visible()
+    page.locator("label", has_text="Good parts").evaluate(
+        "(box, data) => box.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true}))", given
+    )
+    expect(page.get_by_text("27 pictures were taken.")).to_be_visible()  # the same picture once more: 23 are learned from
     page.get_by_role("button", name="Learn from these").click()
-    expect(page.get_by_text("22 good pictures", exact=True)).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("good (22)")).to_be_visible()
+    expect(page.get_by_text("23 good pictures", exact=True)).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("good (23)")).to_be_visible()
     expect(page.get_by_text(re.compile(r"Of \d+ good parts at most \d+ will be rejected\."))).to_be_visible()
     before = ask(eye.client(Role.VIEWER), "status")["thresholds"]
     passing = page.get_by_role("slider", name="Passes up to")

@@ -131,6 +131,12 @@ export function zone(): string {
   return parts.find((p) => p.type === "timeZoneName")?.value ?? "";
 }
 
+/** Processor time in µs; in ms where it is long. */
+export function processor(us: number): string {
+  if (!us) return "—";
+  return us < 10_000 ? `${count(Math.round(us))} µs` : `${count(Math.round(us / 1000))} ms`;
+}
+
 /** A count with thin separators. */
 export function count(n: number): string {
   return n.toLocaleString("en").replaceAll(",", " ");
