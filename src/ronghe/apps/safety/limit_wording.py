@@ -8,13 +8,9 @@ from typing import Final
 
 from ronghe.apps.safety.settings import Group
 from ronghe.apps.safety.voting import Outcome
-from ronghe.apps.safety.wording import SEE_TO_GUARD, carried_out, not_carried_out, over
 from ronghe.guard.condition import quantity
 from ronghe.text import Text
 
-__all__ = ["SEE_TO_GUARD", "carried_out", "not_carried_out", "over"]
-
-NOTHING: Final = Text("")
 ACTION: Final = Text("Bring the process to its safe state and look for the cause.", "使工艺进入安全状态，并查找原因。")
 ACTION_LATCHED: Final = Text(
     "Bring the process to its safe state, mend the cause, then reset the trip.", "使工艺进入安全状态，消除原因后再复位。"

@@ -18,27 +18,30 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ronghe.apps.advising import resolve
-from ronghe.apps.contract import App, Finding, Page, Priority, Question, Result, Right, Wants
+from ronghe.apps.contract import App, Page, Question, Result, Right, Wants
 from ronghe.apps.safety import limit_wording as wording
 from ronghe.apps.safety.interlock import Interlocks
 from ronghe.apps.safety.settings import Group, LimitsOptions
+from ronghe.apps.safety.telling import Telling
 from ronghe.apps.safety.voting import Outcome, Voting
 from ronghe.apps.standing import Standing
 from ronghe.errors import AppError
-from ronghe.guard.advice import Advice, Evidence
+from ronghe.guard.advice import Evidence
 from ronghe.plant import Plant
 from ronghe.signals import Window
 from ronghe.signals.when import parse_duration
 from ronghe.text import Text
 
 log = logging.getLogger(__name__)
+
+_MINUTE: Final = 60_000_000_000  # ns after which a condition of an earlier life that was not told again is over
 
 
 @dataclass(slots=True)
@@ -83,7 +86,7 @@ class Limits(App):
         if len({g.name for g in o.groups}) < len(o.groups):
             raise AppError(Text("two groups have the same name", "传感器组名称重复"), where=f"apps.{name}.groups")
         self._latches = state / "tripped.json"
-        self._told: dict[str, Finding] = {}
+        self._tell = Telling(name, equipment, self._interlocks)
         self._said = Standing(state / "standing.json")
         self._resets: list[tuple[_Watched, str]] = []
         self._rows = 0
@@ -115,25 +118,25 @@ class Limits(App):
 
     def step(self, window: Window) -> Result:
         """New rows in, findings and requests out."""
-        findings: list[Finding] = []
-        advice: list[Advice] = []
+        if not len(window):
+            return Result()
         signals: dict[str, float] = {}
         for i in range(len(window)):
             now = int(window.time[i])
             row = Window(window.tags, window.time[i : i + 1], window.value[i : i + 1], window.quality[i : i + 1], window.age[i : i + 1])
             self._interlocks.look(row)
             for w in self._groups:
-                self._judge(w, window.value[i, w.columns], now, findings, advice)
+                self._judge(w, window.value[i, w.columns], now)
                 signals[f"{w.group.name}/votes"] = float(w.outcome.votes if w.outcome else 0)
                 signals[f"{w.group.name}/tripped"] = 1.0 if w.tripped else 0.0
             self._rows += 1
-            if self._said.inherited and self._rows * self._every > 60_000_000_000:
-                keys = sorted(self._said.inherited - {f.key for f in findings} - set(self._told))
-                findings.extend(self._finding(k, now, False, "low", wording.over()) for k in keys)
+            if self._said.inherited and self._rows * self._every > _MINUTE:
+                for key in sorted(self._said.inherited - set(self._tell.standing)):
+                    self._tell.over(key, now)
                 self._said.inherited.clear()
-        if findings:
-            self._said.note(findings)
-        return Result(findings=tuple(findings), advice=tuple(advice), signals=signals)
+        if self._tell.findings:
+            self._said.note(self._tell.findings)
+        return self._tell.taken(signals)
 
     def feedback(self, advice: str, outcome: str) -> None:
         """Told what became of a request."""
@@ -141,10 +144,10 @@ class Limits(App):
 
     # --- judging ----------------------------------------------------------------------------------------------------------------
 
-    def _judge(self, w: _Watched, value: NDArray[np.float64], now: int, findings: list[Finding], advice: list[Advice]) -> None:
+    def _judge(self, w: _Watched, value: NDArray[np.float64], now: int) -> None:
         outcome = w.outcome = w.voting.step(value)
         w.value = value
-        self._tell_sensors(w, outcome, now, findings)
+        self._tell_sensors(w, outcome, now)
         key, name = self._key(w.group.name), w.group.name
         if outcome.trip:
             w.over_since = w.over_since or now
@@ -157,72 +160,37 @@ class Limits(App):
                 w.tripped = 0
                 self._keep()
         if not w.tripped:
-            if key in self._told:
-                self._end(findings, key, now, wording.back(name, self._reset_by(w)))
+            if key in self._tell.standing:
+                self._tell.end(key, now, wording.back(name, self._reset_by(w)))
             return
-        evidence = self._evidence(w)
-        if key not in self._told:
-            text = wording.tripped(w.group, w.unit, outcome, [self._shown(w, i) for i in range(len(w.tags))])
+        if key not in self._tell.standing:
+            text = wording.tripped(w.group, w.unit, outcome, [wording.value(float(v), w.unit) for v in value])
             action = wording.ACTION_LATCHED if w.group.reset == "manual" else wording.ACTION
-            finding = self._finding(key, now, True, "critical", text, action, evidence)
-            self._told[key] = finding
-            findings.append(finding)
-        self._request(key, name, w.tripped, now, self._told[key].text, evidence, findings, advice)
+            self._tell.begin(key, now, "critical", text, action, self._evidence(w), score=1.0)
+        self._tell.request(key, name, w.tripped, now)
 
-    def _tell_sensors(self, w: _Watched, outcome: Outcome, now: int, findings: list[Finding]) -> None:
+    def _tell_sensors(self, w: _Watched, outcome: Outcome, now: int) -> None:
         """Sensors that give nothing, and sensors that disagree."""
+        standing = self._tell.standing
         for i, tag in enumerate(w.tags):
             key = f"{self._key(w.group.name)}/sensor/{tag}"
-            if (i in outcome.bad) == (key in self._told):
-                continue
-            if i in outcome.bad:
-                text = wording.sensor_bad(tag, w.group, outcome)
-                self._told[key] = self._finding(key, now, True, "high", text, wording.SEE_TO_SENSOR)
-                findings.append(self._told[key])
-            else:
-                self._end(findings, key, now, wording.sensor_good(tag), "high")
+            if i in outcome.bad and key not in standing:
+                self._tell.begin(key, now, "high", wording.sensor_bad(tag, w.group, outcome), wording.SEE_TO_SENSOR, score=1.0)
+            elif i not in outcome.bad and key in standing:
+                self._tell.end(key, now, wording.sensor_good(tag))
         most = w.group.discrepancy
         if most is None:
             return
         key = f"{self._key(w.group.name)}/discrepancy"
         if not outcome.spread > most:
             w.apart_since = 0
-            if key in self._told and not math.isnan(outcome.spread):
-                self._end(findings, key, now, wording.agree(w.group.name), "medium")
+            if key in standing and not math.isnan(outcome.spread):
+                self._tell.end(key, now, wording.agree(w.group.name))
             return
         w.apart_since = w.apart_since or now
-        if key not in self._told and now - w.apart_since >= parse_duration(w.group.discrepancy_hold):
+        if key not in standing and now - w.apart_since >= parse_duration(w.group.discrepancy_hold):
             text = wording.apart(w.group, w.unit, outcome.spread)
-            self._told[key] = self._finding(key, now, True, "medium", text, wording.SEE_TO_SENSOR, self._evidence(w))
-            findings.append(self._told[key])
-
-    def _request(
-        self,
-        key: str,
-        name: str,
-        since: int,
-        now: int,
-        text: Text,
-        evidence: tuple[Evidence, ...],
-        findings: list[Finding],
-        advice: list[Advice],
-    ) -> None:
-        advice.extend(self._interlocks.demand(key, name, since, now, text, evidence))
-        for tag, why in self._interlocks.overdue(key, name, now):
-            failed = f"{key}/request/{tag}"
-            if failed not in self._told:
-                self._told[failed] = self._finding(failed, now, True, "critical", wording.not_carried_out(tag, why), wording.SEE_TO_GUARD)
-                findings.append(self._told[failed])
-        for i, tag in enumerate(self._interlocks.tags):
-            if f"{key}/request/{tag}" in self._told and self._interlocks.in_force(i, now):
-                self._end(findings, f"{key}/request/{tag}", now, wording.carried_out(tag))
-
-    def _end(self, findings: list[Finding], key: str, now: int, text: Text, priority: Priority = "critical") -> None:
-        for failed in [k for k in self._told if k.startswith(f"{key}/request/")]:
-            self._end(findings, failed, now, wording.carried_out(failed.partition("/request/")[2]))
-        del self._told[key]
-        self._interlocks.ended(key)
-        findings.append(self._finding(key, now, False, priority, text))
+            self._tell.begin(key, now, "medium", text, wording.SEE_TO_SENSOR, self._evidence(w), score=1.0)
 
     def _evidence(self, w: _Watched) -> tuple[Evidence, ...]:
         limit = w.group.high if w.group.high is not None else w.group.low
@@ -231,34 +199,8 @@ class Limits(App):
             Evidence(tag=t, value=float(v), expected=limit, unit=w.unit) for t, v in zip(w.tags, w.value, strict=True) if np.isfinite(v)
         )
 
-    def _shown(self, w: _Watched, i: int) -> str:
-        return wording.value(float(w.value[i]), w.unit)
-
     def _key(self, group: str) -> str:
         return f"{self.equipment}/{self.name}/{group}"
-
-    def _finding(
-        self,
-        key: str,
-        now: int,
-        active: bool,
-        priority: Priority,
-        text: Text,
-        action: Text = wording.NOTHING,
-        evidence: tuple[Evidence, ...] = (),
-    ) -> Finding:
-        return Finding(
-            key=key,
-            app=self.name,
-            equipment=self.equipment,
-            time=now,
-            active=active,
-            priority=priority,
-            text=text,
-            action=action,
-            score=1.0 if active else 0.0,
-            evidence=evidence,
-        )
 
     # --- latch and reset --------------------------------------------------------------------------------------------------------
 

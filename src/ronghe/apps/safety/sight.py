@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from ronghe.apps.safety.settings import Health
@@ -10,6 +12,8 @@ from ronghe.picture.health import CameraHealth, Condition, Limits
 from ronghe.signals import quality as q
 from ronghe.signals.when import parse_duration
 from ronghe.text import Text
+
+_FIRST: Final = 20  # pictures from which the rate of a camera is learned: a slow one is silent after three of its intervals
 
 
 class Sight:
@@ -21,9 +25,14 @@ class Sight:
         self._health = CameraHealth(limits)
         self.last = 0
         """Time of the newest picture, ns; 0: none yet."""
+        self._intervals: list[int] = []  # between the first pictures, ns
+        self._slow = 0  # three of them
 
     def look(self, picture: Picture) -> Text | None:
         """Why this picture is nothing to judge by; None where it is. Raises MissingExtra."""
+        if self.last and len(self._intervals) < _FIRST:
+            self._intervals.append(picture.time - self.last)
+            self._slow = 3 * sorted(self._intervals)[len(self._intervals) // 2]
         self.last = max(self.last, picture.time)
         if picture.pixels is None or not q.is_good(np.array([picture.quality], np.uint32))[0]:
             return picture.reason or q.reason(picture.quality)
@@ -33,7 +42,7 @@ class Sight:
         """Why there is nothing to judge by at `now` (ns): no picture came for too long."""
         if not self.last:
             return Text("the camera has given no picture yet", "摄像机尚未给出图像")
-        if now - self.last <= self._silent:
+        if now - self.last <= max(self._silent, self._slow):
             return None
         return Text(f"no picture for {(now - self.last) / 1e9:.1f} s", f"已 {(now - self.last) / 1e9:.1f} s 未收到图像")
 

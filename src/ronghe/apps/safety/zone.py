@@ -19,6 +19,7 @@ What may be asked of it:
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ import msgspec
 import numpy as np
 
 from ronghe.apps.advising import resolve
-from ronghe.apps.contract import App, Finding, Page, Priority, Question, Result, Right, Wants
+from ronghe.apps.contract import App, Page, Question, Result, Right, Wants
 from ronghe.apps.safety import ADVISORY, wording
 from ronghe.apps.safety.album import Album
 from ronghe.apps.safety.faces import Faces
@@ -38,11 +39,12 @@ from ronghe.apps.safety.occupancy import Occupancy
 from ronghe.apps.safety.people import People, Person
 from ronghe.apps.safety.settings import ZoneOptions, ZoneSpec
 from ronghe.apps.safety.sight import Sight
+from ronghe.apps.safety.telling import Telling
 from ronghe.apps.safety.tracks import Tracks
 from ronghe.apps.safety.zonefile import Edited, ZoneFile, validate
 from ronghe.apps.standing import Standing
 from ronghe.errors import AppError
-from ronghe.guard.advice import Advice, Evidence
+from ronghe.guard.advice import Evidence
 from ronghe.guard.condition import Condition, Seen, parse
 from ronghe.picture import Picture, encode
 from ronghe.plant import Plant
@@ -51,10 +53,11 @@ from ronghe.signals import quality as q
 from ronghe.signals.when import parse_duration
 from ronghe.text import Text
 
+log = logging.getLogger(__name__)
+
 _PRIVATE: Final = 0.2  # least score of a detection whose face is blurred: below what is watched
 _LATE: Final = 3  # pictures in a row
 _SECOND: Final = 1_000_000_000
-_NOTHING: Final = Text("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,8 @@ class Zone(App):
         self._interlocks = Interlocks(name, plant, equipment, o.request, [z.name for z in o.zones])
         self._album = Album(state / "events", o.keep)
         self._said = Standing(state / "standing.json")
-        self._told: dict[str, Finding] = {}  # what stands
+        self._tell = Telling(name, equipment, self._interlocks, self._people.origin.sha256)
+        self._to_keep: list[tuple[int, str, int, Picture, list[Person]]] = []  # time, zone, people inside, what was seen
         self._gone: list[str] = []  # findings of zones that are no more
         self._values: dict[str, tuple[int, Seen]] = {}
         self._newest: tuple[Picture, list[Person]] | None = None
@@ -129,6 +133,7 @@ class Zone(App):
         """Rows: what the conditions' tags are, and whether the camera has fallen silent."""
         if not len(window):
             return Result()
+        self._keep()
         now = int(window.time[-1])
         self._first_row = self._first_row or int(window.time[0])
         self._interlocks.look(window)
@@ -152,7 +157,12 @@ class Zone(App):
             return self._result(picture.time, {})
         if why is None and picture.time - self._judged < 0.9e9 / self.options.fps:
             return Result()
-        people = self._people.find(picture.pixels, min(_PRIVATE, self.options.doubtful))
+        try:
+            people = self._people.find(picture.pixels, min(_PRIVATE, self.options.doubtful))
+        except Exception:  # a detector that fails sees nobody: that must not pass for an empty zone
+            log.exception("app %s cannot judge a picture", self.name)
+            self._why, self._good = Text("the detector failed; see the log", "检测器出错，详见日志"), 0
+            return self._result(picture.time, {})
         self._newest = picture, people
         self._judged = picture.time
         watched = [p for p in people if p.score >= self.options.doubtful]
@@ -196,137 +206,69 @@ class Zone(App):
     # --- what is told -----------------------------------------------------------------------------------------------------------
 
     def _result(self, now: int, signals: dict[str, float]) -> Result:
-        findings: list[Finding] = []
-        advice: list[Advice] = []
         for key in self._gone:
-            if key in self._told:
-                self._end(findings, key, now, Text("the zones were changed", "区域已被修改"))
+            if key in self._tell.standing:
+                self._tell.end(key, now, Text("the zones were changed", "区域已被修改"))
         self._gone.clear()
         for zone in self._zones:
-            self._tell_zone(zone, now, findings, advice)
-        self._tell_sight(now, findings, advice)
+            self._tell_zone(zone, now)
+        self._tell_sight(now)
         if self._why is None and self._said.inherited:
-            keys = sorted(self._said.inherited - {f.key for f in findings} - set(self._told))
-            findings.extend(self._finding(key, now, False, "low", wording.over()) for key in keys)
-            self._said.inherited.clear()
-        if findings:
-            self._said.note(findings)
-        signals = {**signals, "monitored": 0.0 if self._why is not None else 1.0}
-        return Result(findings=tuple(findings), advice=tuple(advice), signals=signals)
+            for key in sorted(self._said.inherited - set(self._tell.standing)):
+                self._tell.over(key, now)
+        if self._tell.findings:
+            self._said.note(self._tell.findings)
+        return self._tell.taken({**signals, "monitored": 0.0 if self._why is not None else 1.0})
 
-    def _tell_zone(self, zone: Occupancy, now: int, findings: list[Finding], advice: list[Advice]) -> None:
+    def _tell_zone(self, zone: Occupancy, now: int) -> None:
         name, key = zone.spec.name, self._key(zone.spec.name)
-        machine = self.plant.equipment_name(self.equipment)
+        machine, told = self.plant.equipment_name(self.equipment), self._tell.standing.get(key)
         if not zone.occupied:
-            if key in self._told:
+            if told is not None:
                 active = self._is_active(name, now)
-                self._end(findings, key, now, wording.clear(name, machine) if active else wording.inactive(name, machine))
+                self._tell.end(key, now, wording.clear(name, machine) if active else wording.inactive(name, machine))
             return
-        evidence = (Evidence(tag=self._tag, value=float(len(zone.people)), expected=0.0, share=1.0),)
-        text = wording.intrusion(name, machine, max(len(zone.people), 1))
-        told = self._told.get(key)
-        if told is None or (zone.people and told.evidence[0].value < len(zone.people)):
+        count = len(zone.people)
+        if told is None or told.evidence[0].value < count:
             if told is None and self._newest is not None and self.options.keep:
-                self._keep(zone, now)
-            finding = self._finding(
-                key, now, True, "critical", text, wording.LOOK, evidence, score=max((t.score for t in zone.people), default=0.0)
-            )
-            findings.append(finding)
-            self._told[key] = finding
-        self._request(key, name, zone.since, now, text, evidence, findings, advice)
+                self._to_keep.append((now, name, count, *self._newest))
+            evidence = (Evidence(tag=self._tag, value=float(count), expected=0.0, share=1.0),)
+            score = max((t.score for t in zone.people), default=0.0)
+            self._tell.begin(key, now, "critical", wording.intrusion(name, machine, max(count, 1)), wording.LOOK, evidence, score)
+        self._tell.request(key, name, zone.since, now)
 
-    def _tell_sight(self, now: int, findings: list[Finding], advice: list[Advice]) -> None:
-        key = f"{self.equipment}/{self.name}/unmonitored"
+    def _tell_sight(self, now: int) -> None:
+        key, told = self._key("unmonitored"), self._key("unmonitored") in self._tell.standing
         if self._why is None:
-            if key in self._told:
-                self._end(findings, key, now, wording.monitored())
+            if told:
+                self._tell.end(key, now, wording.monitored())
             return
-        if (
-            not self._judged
-            and self._good == 0
-            and not self._sight.last
-            and now - self._first_row <= parse_duration(self.options.health.silent)
-        ):
+        waiting = not self._sight.last and now - self._first_row <= parse_duration(self.options.health.silent)
+        if not told and (self._good or waiting):
             return  # it has just been started
-        if self._good and key not in self._told:
-            return  # it has just been started, and sees
-        text = wording.unmonitored([z.spec.name for z in self._zones], self._why)
-        if key not in self._told:
-            finding = self._finding(key, now, True, "critical", text, wording.SEE_TO_CAMERA)
-            findings.append(finding)
-            self._told[key] = finding
+        if not told:
+            text = wording.unmonitored([z.spec.name for z in self._zones], self._why)
+            self._tell.begin(key, now, "critical", text, wording.SEE_TO_CAMERA)
         if self.options.fail_safe:
-            self._request(key, "", self._told[key].time, now, text, (), findings, advice)
-
-    def _request(
-        self,
-        key: str,
-        name: str,
-        since: int,
-        now: int,
-        text: Text,
-        evidence: tuple[Evidence, ...],
-        findings: list[Finding],
-        advice: list[Advice],
-    ) -> None:
-        """Asks for what is to be asked, and says which set-points did not follow in time."""
-        advice.extend(self._interlocks.demand(key, name, since, now, text, evidence))
-        for tag, why in self._interlocks.overdue(key, name, now):
-            failed = f"{key}/request/{tag}"
-            if failed not in self._told:
-                finding = self._finding(failed, now, True, "critical", wording.not_carried_out(tag, why), wording.SEE_TO_GUARD)
-                findings.append(finding)
-                self._told[failed] = finding
-        for i, tag in enumerate(self._interlocks.tags):
-            failed = f"{key}/request/{tag}"
-            if failed in self._told and self._interlocks.in_force(i, now):
-                self._end(findings, failed, now, wording.carried_out(tag))
-
-    def _end(self, findings: list[Finding], key: str, now: int, text: Text) -> None:
-        """Ends a condition, and what was told of its requests."""
-        for failed in [k for k in self._told if k.startswith(f"{key}/request/")]:
-            self._end(findings, failed, now, wording.carried_out(failed.partition("/request/")[2]))
-        del self._told[key]
-        self._interlocks.ended(key)
-        findings.append(self._finding(key, now, False, "critical", text))
-
-    def _finding(
-        self,
-        key: str,
-        now: int,
-        active: bool,
-        priority: Priority,
-        text: Text,
-        action: Text = _NOTHING,
-        evidence: tuple[Evidence, ...] = (),
-        score: float = 0.0,
-    ) -> Finding:
-        return Finding(
-            key=key,
-            app=self.name,
-            equipment=self.equipment,
-            time=now,
-            active=active,
-            priority=priority,
-            text=text,
-            action=action,
-            score=score,
-            evidence=evidence,
-            model=self._people.origin.sha256,
-        )
+            self._tell.request(key, "", self._tell.standing[key].time, now)
 
     def _key(self, zone: str) -> str:
         return f"{self.equipment}/{self.name}/{zone}"
 
-    def _keep(self, zone: Occupancy, now: int) -> None:
-        assert self._newest is not None
-        picture, people = self._newest
-        assert picture.pixels is not None
-        self._album.add(now, zone.spec.name, len(zone.people), encode(self._faces.blur(picture.pixels, people), quality=85))
+    def _keep(self) -> None:
+        """Keeps the pictures of intrusions: after the request, which waits for no disk."""
+        for now, zone, count, picture, people in self._to_keep:
+            assert picture.pixels is not None
+            self._album.add(now, zone, count, encode(self._faces.blur(picture.pixels, people), quality=85))
+        self._to_keep.clear()
 
     def feedback(self, advice: str, outcome: str) -> None:
         """Told what became of a request."""
         self._interlocks.feedback(advice, outcome)
+
+    def close(self) -> None:
+        """Keeps what is to be kept."""
+        self._keep()
 
     def watched(self) -> Watched:
         """What the newest judged picture showed."""
@@ -345,6 +287,7 @@ class Zone(App):
             case "snapshot":
                 return self._snapshot(question.body)
             case "events":
+                self._keep()
                 return msgspec.to_builtins(self._album.events)
             case "set_zones":
                 self._set_zones(question)
@@ -381,6 +324,7 @@ class Zone(App):
 
     def _snapshot(self, body: dict[str, Any]) -> bytes:
         if event := str(body.get("event", "")):
+            self._keep()
             return self._album.picture(event)
         if self._newest is None or self._newest[0].pixels is None:
             raise AppError(Text("there is no picture yet", "尚无图像"), where=f"apps.{self.name}")
