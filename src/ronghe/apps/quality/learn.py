@@ -34,7 +34,7 @@ _MARGIN: Final = 4.0  # the reject limit lies where a quarter of the promised ra
 _BANK: Final = 1000
 # Working pixels along the side of a square of the picture's area. Up to 256 px a picture has 5 ms of one core. Larger ones are given for
 # their detail: up to 512 px they are looked at closer and closer to pixel by pixel.
-_FAST: Final = (256, 160)
+_FAST: Final = (256, 144)
 _FINE: Final = (512, 512)
 DETAILS: Final = ("fast", "fine")
 
