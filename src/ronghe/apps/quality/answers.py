@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ronghe.apps.contract import Question
+from ronghe.apps.quality.archive import LONGEST
 from ronghe.apps.quality.charts import PARTS, charts
 from ronghe.apps.quality.overlay import overlay
 from ronghe.apps.quality.promise import upper_bound
@@ -144,16 +145,16 @@ class Answers:
 
     def _picture(self, question: Question) -> bytes:
         records, part = self._app.archive.records, _id(question)
-        jpeg = records.jpeg(part)
+        record, jpeg = records.part(part), records.jpeg(part)
         if jpeg is None:
-            reason = nothing_to_see(records.part(part).reason)
+            reason = nothing_to_see(record.reason)
             raise AppError(
                 Text(f"there is no picture of part {part}: {reason.en}", f"工件 {part} 没有图像：{reason.in_('zh')}"),
                 todo=Text("pictures of passed parts are dropped first when the archive is full", "档案已满时先清除合格件的图像"),
             )
         heat = records.heat(part) if str(question.body.get("heat", "")) in ("1", "true", "True") else None
         longest = _whole(question, "longest", 0, 8192)
-        return jpeg if heat is None and not longest else overlay(jpeg, heat, longest)
+        return jpeg if heat is None and not longest else overlay(jpeg, heat, min(max(record.size), LONGEST), longest)
 
     def _known_scores(self) -> tuple[list[float], list[float]]:
         """Scores of good parts that the present model had not seen, and of defective ones: from its lesson, and from labels since."""

@@ -29,13 +29,17 @@ from ronghe.text import Text
 
 log = logging.getLogger(__name__)
 
+LONGEST: Final = 1280
+"""Pixels of the longer side of a stored JPEG, at most."""
+
 T = TypeVar("T")
 
 _WAITING: Final = 64  # pictures that wait for the disk; of more, those of passed parts are not kept
 _MOST_RECORDS: Final = 20_000  # records that wait for a disk that takes nothing
 _RETRY: Final = 5.0  # s
 _BUSY: Final = 1.0  # s that another process may hold the file
-_LONGEST: Final = 1280  # pixels of a stored JPEG
+_QUALITY: Final = 90  # of a stored JPEG
+_LOSSLESS: Final = 1_000_000_000  # ns of the line between passed parts kept without loss: a PNG takes ten times a JPEG's time
 _HEAT: Final = 128  # pixels of a stored heat map
 _AT_ONCE: Final = 32
 
@@ -60,6 +64,7 @@ class _Job:
     part: Part | None = None
     pixels: NDArray[np.uint8] | None = None
     heat: NDArray[np.float32] | None = None
+    lossless: bool = False
     do: Callable[[sqlite3.Connection], Any] | None = None
     answer: Future[Any] = field(default_factory=Future)
 
@@ -89,6 +94,7 @@ class Archive:
         self._pictures = 0
         self._ready = threading.Condition()
         self._added = self._done = 0
+        self._passed_at = -_LOSSLESS  # time of the last passed part that was kept without loss
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -105,7 +111,10 @@ class Archive:
             if self._pictures >= _WAITING * (1 if part.verdict == "pass" else 4):
                 pixels = heat = None
             self._pictures += pixels is not None
-            self._add(_Job(part, pixels, heat))
+            lossless = part.verdict != "pass" or part.audit or not 0 <= part.time - self._passed_at < _LOSSLESS
+            if lossless and part.verdict == "pass":
+                self._passed_at = part.time
+            self._add(_Job(part, pixels, heat, lossless))
             if len(self._jobs) > _MOST_RECORDS:
                 self._drop_oldest()
 
@@ -248,15 +257,16 @@ def _encoded(job: _Job) -> tuple[bytes | None, bytes | None, bytes | None]:
     if job.part is None or job.pixels is None:
         return None, None, None
     try:
-        return _encode(job.part, job.pixels, job.heat)
+        return _encode(job)
     except Exception:  # a picture that cannot be encoded must not take the records after it along
         log.exception("part %s is kept without its picture", job.part.id)
         return None, None, None
 
 
-def _encode(part: Part, pixels: NDArray[np.uint8], heat: NDArray[np.float32] | None) -> tuple[bytes, bytes | None, bytes | None]:
-    asked = part.verdict != "pass" or part.audit
-    return encode(pixels, 85, _LONGEST), png(pixels) if asked else None, None if heat is None else _png(_gray(heat))
+def _encode(job: _Job) -> tuple[bytes, bytes | None, bytes | None]:
+    assert job.pixels is not None
+    jpeg = encode(job.pixels, _QUALITY, LONGEST)
+    return jpeg, png(job.pixels) if job.lossless else None, None if job.heat is None else _png(_gray(job.heat))
 
 
 def _gray(heat: NDArray[np.float32]) -> NDArray[np.uint8]:

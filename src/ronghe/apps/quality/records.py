@@ -96,7 +96,7 @@ class Records:
         return self._blob("jpeg", part)
 
     def original(self, part: int) -> bytes | None:
-        """The picture without loss (PNG), where it was kept: of all parts that a person may be asked about."""
+        """The picture without loss (PNG), where it was kept: of all parts that a person is asked about, of one passed part a second."""
         return self._blob("original", part)
 
     def heat(self, part: int) -> bytes | None:
