@@ -70,6 +70,7 @@ def test_where_a_defect_is_and_its_picture_with_heat(tmp_path: Path) -> None:
     y, x = (middle * hot.shape[:2]).astype(int)
     assert int(hot[y, x, 0]) > int(hot[y, x, 2]) + 40  # red where the defect is
     eye.see(np.ascontiguousarray(np.kron(part(202), np.ones((16, 16, 1), np.uint8))))
+    assert eye.app.archive.flush(60)
     (found,) = plain(eye.ask("recent", count=1))
     assert decode(eye.ask("picture", id=found["id"])).shape == (960, 1280, 3)  # type: ignore[arg-type]
     assert decode(eye.ask("picture", id=found["id"], longest="200")).shape == (150, 200, 3)  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ _AMBER, _RED = np.array([255.0, 176.0, 0.0], np.float32), np.array([214.0, 40.0,
 
 
 def overlay(jpeg: bytes, heat: bytes | None, side: int, longest: int = 0) -> bytes:
-    """A JPEG of a JPEG whose longer side is `side`, with a heat map (gray PNG, 128 is the limit) burnt in where one is given; its longer side at most
-    `longest`."""
+    """A JPEG of a JPEG whose longer side is `side`, with a heat map (gray PNG, 128 is the limit) burnt in where one is given; its longer
+    side at most `longest`."""
     cv2 = opencv()
     pixels = cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), _reduced(side, longest)), cv2.COLOR_BGR2RGB)
     h, w = pixels.shape[:2]
