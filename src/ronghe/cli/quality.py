@@ -76,7 +76,7 @@ _detail = click.option(
     type=click.FloatRange(0, 0.5, min_open=True),
     default=REVIEW,
     show_default=True,
-    help=_t("chance that a good part is not passed at once", "良品未被直接放行（复检或剔除）的概率"),
+    help=_t("share of good pictures that are not passed at once", "良品图像未被直接放行（复检或剔除）的比例"),
 )
 @_by_folder
 @_item

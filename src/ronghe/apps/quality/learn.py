@@ -42,7 +42,7 @@ Floats = NDArray[np.float32]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be chosen. `review`: chance that a good item is not passed at once (goes to a person or is rejected)."""
+    """What may be chosen. `review`: share of good pictures that are not passed at once (go to a person or are rejected)."""
 
     false_reject: float = FALSE_REJECT
     review: float = REVIEW
@@ -65,7 +65,7 @@ def learn(
     """Learns from good pictures, uint8[h, w] gray or [h, w, 3] RGB of one or several sizes.
 
     `items` names the item that each picture shows, where an item has several: folds and the promise go by item, an item's score is its
-    highest. Raises AppError for too few items.
+    highest. How many good pictures go to a person is a matter of work, and goes by picture. Raises AppError for too few items.
     """
     chosen = options or Options(false_reject=false_reject, review=review, seed=seed)
     named = list(items) if items is not None else [str(i) for i in range(len(images))]
@@ -80,8 +80,9 @@ def learn(
     seen = Session(network(sight))
     described = [seen.run(s)[0] for s in small]
     maps, parts = _held_out(described, named, chosen.bank, rng)
-    held_out = highest(_scores(maps, parts), named)
-    promise, passing = conformal(held_out, chosen.false_reject, margin=_MARGIN), conformal(held_out, chosen.review)
+    scores = _scores(maps, parts)
+    held_out = highest(scores, named)
+    promise, passing = conformal(held_out, chosen.false_reject, margin=_MARGIN), conformal(scores, chosen.review)
     bank, level = gather(_rows(described), chosen.bank, rng), usual(maps)
     return build(
         sight=sight,
