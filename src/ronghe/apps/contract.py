@@ -112,6 +112,11 @@ class App(ABC):
         a thread of the app's own. Raises AppError for what cannot be done."""
         raise AppError(Text(f"{self.uses} does not know {question.verb!r}", f"{self.uses} 不支持 {question.verb!r}"))
 
+    def signal(self, name: str) -> Text:
+        """What people call one of its signals. May be called from any thread."""
+        words = name.replace("_", " ")
+        return Text(words, words)
+
     def feedback(self, advice: str, outcome: str) -> None:
         """Told what became of an advice (a `ronghe.guard.advice.State`)."""
         return None

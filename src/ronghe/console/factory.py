@@ -11,6 +11,7 @@ from litestar import Response, get
 from ronghe.console.desk import Call, Desk, desk_of, needs
 from ronghe.console.roles import Role
 from ronghe.plant import GuardSpec, Property
+from ronghe.plant.checks import computed_by
 from ronghe.text import Text
 
 
@@ -98,7 +99,7 @@ def _tags(desk: Desk) -> list[TagView]:
     for number, name in enumerate(node.index.names):
         tag = node.plant.tags.get(name)
         if tag is None:
-            views.append(_computed(number, name))
+            views.append(_computed(desk, number, name))
             continue
         meaning = node.plant.property_of(name)
         views.append(
@@ -121,12 +122,13 @@ def _tags(desk: Desk) -> list[TagView]:
     return views
 
 
-def _computed(number: int, name: str) -> TagView:
+def _computed(desk: Desk, number: int, name: str) -> TagView:
     """A tag that an app computes: `apps/APP/SIGNAL`."""
-    parts = name.split("/", 2)
-    app = parts[1] if parts[0] == "apps" and len(parts) == 3 else ""
-    label = (parts[2] if app else name).replace("_", " ")
-    return TagView(id=number, tag=name, equipment="", name=Text(label, label), app=app)
+    app = computed_by(name)
+    signal = name.split("/", 2)[2] if app else name
+    runner = desk.node.runners.get(app)
+    words = signal.replace("_", " ")
+    return TagView(id=number, tag=name, equipment="", name=runner.app.signal(signal) if runner else Text(words, words), app=app)
 
 
 def _tree(desk: Desk) -> list[Equipment]:

@@ -163,6 +163,10 @@ class Inspect(App):
         """Told what became of an advice: paces the next one."""
         self._adviser.feedback(advice, outcome)
 
+    def signal(self, name: str) -> Text:
+        """What people call one of its signals."""
+        return saying.signal(name)
+
     def close(self) -> None:
         """Keeps what waits for the disk, and what was learned."""
         self.watching.save()

@@ -16,6 +16,25 @@ _CLASSES: Final = {name.en: name.zh for name in template.NAMES.values()}
 VERDICTS = ("pass", "review", "reject", "unreadable")
 
 
+_SIGNALS: Final = {
+    "score": Text("score", "得分"),
+    "verdict": Text("verdict", "判定"),
+    "rejected": Text("rejected", "剔除"),
+    "yield": Text("yield", "良率"),
+    "reject_rate": Text("reject rate", "剔除率"),
+    "unreadable_rate": Text("rate of parts that could not be seen", "无法识别率"),
+    "learned": Text("learned", "示教进度"),
+}
+
+
+def signal(name: str) -> Text:
+    """What people call a signal of the app; `rate_CLASS` are made of the names of classes."""
+    if name.startswith("rate_"):
+        kind = name.removeprefix("rate_")
+        return Text(f"rate of {kind}", spaced(f"{_CLASSES.get(kind, kind)}率"))
+    return _SIGNALS.get(name) or Text(name, name)
+
+
 def share(value: float) -> str:
     """ "1.25 %"."""
     return f"{number(100 * value)} %"
