@@ -69,11 +69,11 @@ def test_where_a_defect_is_and_its_picture_with_heat(tmp_path: Path) -> None:
     assert hot.shape == (48, 64, 3)
     y, x = (middle * hot.shape[:2]).astype(int)
     assert int(hot[y, x, 0]) > int(hot[y, x, 2]) + 40  # red where the defect is
-    eye.see(np.ascontiguousarray(np.kron(part(202), np.ones((16, 16, 1), np.uint8))))
+    eye.see(np.ascontiguousarray(np.kron(part(202), np.ones((12, 12, 1), np.uint8))))
     assert eye.app.archive.flush(60)
     (found,) = plain(eye.ask("recent", count=1))
     assert decode(eye.ask("picture", id=found["id"])).shape == (960, 1280, 3)  # type: ignore[arg-type]
-    assert decode(eye.ask("picture", id=found["id"], longest="200")).shape == (150, 200, 3)  # type: ignore[arg-type]
+    assert decode(eye.ask("picture", id=found["id"], longest="180")).shape == (135, 180, 3)  # type: ignore[arg-type]
     small = decode(eye.ask("picture", id=found["id"], longest="128"))  # type: ignore[arg-type]
     assert small.shape == (96, 128, 3)
     assert np.abs(small.astype(int) - part(202)).mean() < 6

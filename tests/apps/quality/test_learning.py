@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def test_labels_teach_a_candidate_that_is_measured_and_adopted_by_a_person(tmp_p
     assert candidate["better"]
     kept = sum(kept_aside(p["id"]) for p in parts)
     assert candidate["gain"]["parts"] == kept
-    assert candidate["gain"]["after"] > candidate["gain"]["before"]
+    assert candidate["gain"]["after"] >= candidate["gain"]["before"]
     assert candidate["gain"]["low"] <= candidate["gain"]["after"] - candidate["gain"]["before"] <= candidate["gain"]["high"]
     assert "labelled parts kept aside" in candidate["gain"]["text"]["en"]
     eye.ask("adopt", version="2")
@@ -85,7 +86,7 @@ def test_a_worse_candidate_is_refused_with_the_reason(tmp_path: Path) -> None:
     eye.see(part(7))
     lesson = eye.app.present.lesson
     assert lesson is not None
-    worse = Gain(before=0.9, after=0.8, low=-0.2, high=0.0, parts=20, escapes_before=0, escapes_after=0)
+    worse = Gain(measure="apart", before=0.9, after=0.8, low=-0.2, high=0.0, parts=20, escapes_before=0, escapes_after=0)
     eye.app.present.offer(replace(lesson, version="7", compared=True, gain=worse))
     assert plain(eye.ask("status"))["candidate"]["better"] is False
     with pytest.raises(AppError, match="worse"):
@@ -115,11 +116,12 @@ def test_too_few_examples_are_told_and_nothing_changes(tmp_path: Path) -> None:
     eye.app.close()
 
 
-def test_a_gain_counts_what_is_decided_rightly_without_a_person() -> None:
+def test_a_gain_counts_what_is_decided_rightly_where_few_are_defective() -> None:
     good = np.array([True, True, True, False, False, False])
     before = np.array([0.5, 0.9, 1.2, 0.7, 0.9, 1.5])  # passed, reviewed, rejected; passed, reviewed, rejected
     after = np.array([0.5, 0.7, 0.9, 0.9, 1.2, 1.5])
     found = gain(before, AT, after, AT, good)
+    assert found.measure == "decided"
     assert (found.before, found.after) == (pytest.approx(2 / 6), pytest.approx(4 / 6))
     assert (found.escapes_before, found.escapes_after) == (1, 0)
     assert found.better
@@ -127,6 +129,24 @@ def test_a_gain_counts_what_is_decided_rightly_without_a_person() -> None:
     escapes = gain(np.array([0.9, 0.9, 1.5]), AT, np.array([0.5, 0.5, 0.5]), AT, np.array([True, True, False]))
     assert escapes.after > escapes.before
     assert not escapes.better  # more is decided, but something defective passes
+
+
+def test_a_gain_is_how_well_good_and_defective_are_told_apart_and_its_interval_holds() -> None:
+    """Two models of known quality, many sets of parts: the interval of the difference covers the true one as often as it says."""
+    rng = np.random.default_rng(0)
+    covered = 0
+    true = 0.5 * (1 + math.erf(1.5 / 2)) - 0.5 * (1 + math.erf(1.0 / 2))  # shifts of 1.5 and 1.0 standard deviations
+    for _ in range(200):
+        good = np.arange(70) < 45
+        noise = rng.normal(size=(2, 70))
+        before = np.where(good, 0.0, 1.0) + noise[0]
+        after = np.where(good, 0.0, 1.5) + 0.6 * noise[0] + 0.8 * noise[1]
+        found = gain(before, AT, after, AT, good)
+        assert found.measure == "apart"
+        covered += found.low <= true <= found.high
+    assert 0.89 <= covered / 200 <= 0.99
+    pairs = np.mean([(b > g) for g in before[good] for b in before[~good]])
+    assert found.before == pytest.approx(pairs)
 
 
 def test_the_bound_on_escapes_holds_for_defects_to_come() -> None:

@@ -37,6 +37,7 @@ T = TypeVar("T")
 _WAITING: Final = 64  # pictures that wait for the disk; of more, those of passed parts are not kept
 _MOST_RECORDS: Final = 20_000  # records that wait for a disk that takes nothing
 _RETRY: Final = 5.0  # s
+_ANSWER: Final = 2.0  # s that a person, and the line, wait for a label to be written
 _BUSY: Final = 1.0  # s that another process may hold the file
 _QUALITY: Final = 90  # of a stored JPEG
 _LOSSLESS: Final = 1_000_000_000  # ns of the line between passed parts kept without loss: a PNG takes ten times a JPEG's time
@@ -135,7 +136,7 @@ class Archive:
         with self._ready:
             self._add(job)
         try:
-            answer: T = job.answer.result(timeout=10.0)
+            answer: T = job.answer.result(timeout=_ANSWER)
         except (TimeoutError, sqlite3.Error) as e:
             why = self.trouble or Text(str(e), str(e))
             raise AppError(Text(f"not written: {why.en}", f"未能写入：{why.in_('zh')}"), where=str(self.path)) from e

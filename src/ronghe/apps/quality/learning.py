@@ -1,9 +1,10 @@
 """Teaching on the node: from examples and from what people said of parts, in the background, and never silently worse.
 
 A first model is taken up when it is ready. Every later one is a candidate: half of the labelled parts and of the examples that are new to
-the model at work (by a hash of their name, always the same half) are kept from it, and on them the two are compared. Both get their
-thresholds by the same rule from the same labels. What counts is the share of parts that each decides rightly without a person: good ones
-passed, defective ones rejected. The interval of the difference is a paired bootstrap's.
+the model at work (by a hash of their name, always the same half) are kept from it, and on them the two are compared. What counts is how
+well each tells them apart: the chance that a defective one scores higher than a good one (area under the ROC curve, Hanley and McNeil
+1982), with the interval of the difference by a paired bootstrap; where too few are defective, the share that is decided rightly without a
+person. And at thresholds that both get by the same rule from the same labels, not one more defective part may pass.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -40,12 +41,18 @@ Pixels = NDArray[np.uint8]
 _MOST_PICTURES: Final = 300
 _MOST_BYTES: Final = 1 << 30  # of pictures in memory while it is taught
 _FEWEST_HELD_OUT: Final = 6
+_FEWEST_OF_EACH: Final = 5  # good and defective, for how well they are told apart
 _ROUNDS: Final = 2000
 
 
 class Gain(msgspec.Struct, frozen=True, kw_only=True):
-    """Share decided rightly by the model at work and by the candidate, and the 95 % interval of the difference."""
+    """The model at work and the candidate on the same parts, and the 95 % interval of the difference.
 
+    `measure` "apart": share of pairs in which the defective one scores higher than the good one; "decided": share of parts decided rightly
+    without a person.
+    """
+
+    measure: Literal["apart", "decided"]
     before: float
     after: float
     low: float
@@ -63,10 +70,14 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
         """In words."""
         numbers = f"{100 * self.before:.1f} % → {100 * self.after:.1f} %"
         interval = f"{100 * self.low:+.1f} … {100 * self.high:+.1f}"
+        what = {
+            "apart": Text("a defective part scores higher than a good one", "缺陷件得分高于良品"),
+            "decided": Text("decided rightly without a person", "无需人工即判断正确"),
+        }[self.measure]
         return Text(
-            f"decided rightly without a person: {numbers} of {self.parts} labelled parts kept aside (difference {interval} points, 95 %);"
-            f" defective ones passed: {self.escapes_before} → {self.escapes_after}",
-            f"无需人工即判断正确：{numbers}（{self.parts} 件留出的已标注工件，差值 {interval} 个百分点，95% 置信）；"
+            f"{what.en}: {numbers}, on {self.parts} labelled parts kept aside (difference {interval} points, 95 %);"
+            f" defective ones that would pass: {self.escapes_before} → {self.escapes_after}",
+            f"{what.zh}：{numbers}（{self.parts} 件留出的已标注工件，差值 {interval} 个百分点，95% 置信）；"
             f"漏检：{self.escapes_before} → {self.escapes_after}",
         )
 
@@ -268,21 +279,42 @@ def _compare(
 
 def gain(before: NDArray[Any], old: Thresholds, after: NDArray[Any], new: Thresholds, good: NDArray[np.bool_]) -> Gain:
     """From scores float64[n] of the same parts by both models, and which of them are good."""
-    right_before = np.where(good, before <= old.passing, before > old.reject).astype(float)
-    right_after = np.where(good, after <= new.passing, after > new.reject).astype(float)
     rng = np.random.default_rng(0)
-    difference = right_after - right_before
-    again = difference[rng.integers(len(good), size=(_ROUNDS, len(good)))].mean(axis=1)
+    apart = min(int(good.sum()), int((~good).sum())) >= _FEWEST_OF_EACH
+    if apart:
+        was, is_ = (_pairs(scores, good) for scores in (before, after))
+        weight = _resampled(was.shape[0], rng), _resampled(was.shape[1], rng)
+        again = np.einsum("rg,gb,rb->r", weight[0], is_ - was, weight[1], optimize=True)
+    else:
+        was = _right(before, old, good)
+        is_ = _right(after, new, good)
+        again = _resampled(len(good), rng) @ (is_ - was)
     low, high = np.quantile(again, [0.025, 0.975])
     return Gain(
-        before=float(right_before.mean()),
-        after=float(right_after.mean()),
+        measure="apart" if apart else "decided",
+        before=float(was.mean()),
+        after=float(is_.mean()),
         low=float(low),
         high=float(high),
         parts=len(good),
         escapes_before=int((~good & (before <= old.passing)).sum()),
         escapes_after=int((~good & (after <= new.passing)).sum()),
     )
+
+
+def _pairs(scores: NDArray[Any], good: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """float64 (good, defective): 1 where the defective one scores higher, a half where they score the same."""
+    a, b = scores[good][:, None], scores[~good][None, :]
+    return np.asarray((a < b) + 0.5 * (a == b), np.float64)
+
+
+def _right(scores: NDArray[Any], t: Thresholds, good: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.where(good, scores <= t.passing, scores > t.reject).astype(np.float64)
+
+
+def _resampled(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Weights float64 (rounds, n) of bootstrap samples; each row adds up to 1."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=_ROUNDS) / n
 
 
 def load_lesson(path: Path) -> Lesson:
