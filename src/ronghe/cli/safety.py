@@ -322,7 +322,7 @@ def _result(r: ZoneReport) -> list[str]:
         ),
         (_t("camera said not to see", "误判摄像机失效"), str(r.unmonitored_alarms)),
         (_t("people: recall, precision", "人员检测：召回率、精确率"), f"{r.people_recall:.1%}, {r.people_precision:.1%} ({r.people})"),
-        (_t("first step inside → request, s", "踏入区域 → 请求，s"), _points(r.reaction_s)),
+        (_t("first step inside → finding, s", "踏入区域 → 报警，s"), _points(r.reaction_s)),
         (_t("picture → request, ms", "图像 → 请求，ms"), _points(r.picture_to_request_ms)),
         (_t("picture → result, ms", "图像 → 结果，ms"), _points(r.picture_to_result_ms)),
         (_t("processor time a picture, ms", "每帧 CPU 时间，ms"), _points(r.cpu_ms)),

@@ -50,7 +50,7 @@ class ZoneReport(msgspec.Struct, frozen=True, kw_only=True):
     people_found: int
     people_recall: float
     people_precision: float
-    reaction_s: Spread  # from the first picture of a stay that is in the zone to the request
+    reaction_s: Spread  # from the first picture of a stay that was found to the finding, and the request with it where one is needed
     picture_to_request_ms: Spread  # wall, from the picture that led to a request to the request
     picture_to_result_ms: Spread  # wall, of every picture judged
     cpu_ms: Spread  # processor time of every picture judged
@@ -72,8 +72,7 @@ def report(labels: Labels, judged: Sequence[Judged], release: float) -> ZoneRepo
     inside = sum(int(t.sum()) for t in truth.values())
     alarmed = sum(int(t.sum()) for t in told.values())
     hours = n / fps / 3600
-    requests = {j.time: j for j in judged if j.requests}
-    reactions = [_reaction(shown, list(requests.values()), a, b) for _, a, b in found]
+    reactions = [_reaction(shown, told[z], a, b) for z, a, b in found]
     hits, people, detections, right = _detector(labels, shown)
     busy = [j for j in shown if j.cpu > 0]
     return ZoneReport(
@@ -92,7 +91,7 @@ def report(labels: Labels, judged: Sequence[Judged], release: float) -> ZoneRepo
         people_found=hits,
         people_recall=_share(hits, people),
         people_precision=_share(right, detections),
-        reaction_s=_points([r for r in reactions if r is not None], 1.0),
+        reaction_s=_points(reactions, 1.0),
         picture_to_request_ms=_points([j.wall for j in judged if j.requests and j.picture is not None], 1e3),
         picture_to_result_ms=_points([j.wall for j in busy], 1e3),
         cpu_ms=_points([j.cpu for j in busy], 1e3),
@@ -125,11 +124,10 @@ def _spread(on: np.ndarray[tuple[int], np.dtype[np.bool_]], before: int, after: 
     return out
 
 
-def _reaction(shown: Sequence[Judged], requests: Sequence[Judged], a: int, b: int) -> float | None:
-    """s from the first picture of a stay to the first request during it; None where the machine was stopped already."""
-    first, last = shown[a].time, shown[b].time
-    made = [r.time + round(r.wall * 1e9) for r in requests if first <= r.time <= last]
-    return (min(made) - first) / 1e9 if made else None
+def _reaction(shown: Sequence[Judged], told: np.ndarray[tuple[int], np.dtype[np.bool_]], a: int, b: int) -> float:
+    """s from the first picture of a stay to the result in which the zone is told to be occupied."""
+    first = a + int(np.flatnonzero(told[a : b + 1])[0])
+    return (shown[first].time - shown[a].time) / 1e9 + shown[first].wall
 
 
 def _detector(labels: Labels, shown: Sequence[Judged]) -> tuple[int, int, int, int]:

@@ -41,7 +41,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """When a camera does not see (docs/camera.md); then the zones are not monitored, and that is an alarm."""
 
     silent: Annotated[str, Meta(description="no picture for this long")] = "500ms"
-    within: Annotated[str, Meta(description="frozen, dark, over-exposed, covered, out of focus or moved for this long")] = "500ms"
+    within: Annotated[str, Meta(description="frozen, dark, over-exposed, covered, out of focus or moved for this long")] = "400ms"
     ignore: Annotated[tuple[Kind, ...], Meta(description="what is not watched for, e.g. frozen where a picture is replayed")] = ()
 
 

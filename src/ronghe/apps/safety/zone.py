@@ -155,6 +155,9 @@ class Zone(App):
         if picture.pixels is None:
             self._why, self._good = why, 0
             return self._result(picture.time, {})
+        if why is not None and self._key("unmonitored") not in self._tell.standing:
+            self._why, self._good = why, 0  # told before anything else is done
+            return self._result(picture.time, {})
         if why is None and picture.time - self._judged < 0.9e9 / self.options.fps:
             return Result()
         try:
