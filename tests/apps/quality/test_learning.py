@@ -102,6 +102,23 @@ def test_a_worse_candidate_is_refused_with_the_reason(tmp_path: Path) -> None:
     eye.app.close()
 
 
+def test_teaching_that_is_broken_off_adopts_nothing_and_goes_on_after_the_restart(tmp_path: Path) -> None:
+    eye = line(tmp_path, model="", learn=6, false_reject=0.2, review=0.3)
+    for i in range(6):
+        eye.see(part(i))
+    teacher = eye.app.teacher
+    assert teacher is not None
+    eye.app.close()
+    assert teacher.join(240)
+    again = line(tmp_path, model="", learn=6, false_reject=0.2, review=0.3)
+    assert plain(again.ask("status"))["model"] is None
+    again.see(part(6))
+    assert again.app.teacher is not None
+    assert again.app.teacher.join(240)
+    assert plain(again.ask("status"))["model"]["good"] == 7
+    again.app.close()
+
+
 def test_too_few_examples_are_told_and_nothing_changes(tmp_path: Path) -> None:
     eye = line(tmp_path, model="", learn=0)
     assert plain(eye.ask("status"))["state"] == "no model"

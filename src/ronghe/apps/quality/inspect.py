@@ -169,6 +169,8 @@ class Inspect(App):
 
     def close(self) -> None:
         """Keeps what waits for the disk, and what was learned."""
+        if self.teacher is not None:
+            self.teacher.stop()
         self.watching.save()
         self.archive.close()
 

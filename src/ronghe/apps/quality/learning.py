@@ -144,12 +144,19 @@ class Teacher:
         self.progress = 0.0
         self.message = Text("reading pictures", "正在读取图像")
         self.outcome: Lesson | RongheError | None = None
+        self._stopping = False
         self._thread = threading.Thread(target=self._work, name=f"teaching {task.name}", daemon=True)
         self._thread.start()
 
-    def join(self, timeout: float) -> None:
-        """Waits for the end."""
+    def join(self, timeout: float) -> bool:
+        """Waits for the end; says whether it came."""
         self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def stop(self, timeout: float = 20.0) -> bool:
+        """Gives up after the present step; nothing is adopted, and the examples stay. A process must not end in the middle of a step."""
+        self._stopping = True
+        return self.join(timeout)
 
     def _work(self) -> None:
         if sys.platform == "linux":  # there a thread has a priority of its own: the line comes first
@@ -163,6 +170,8 @@ class Teacher:
             self.outcome = AppError(Text(f"teaching failed: {type(e).__name__}; see the log", f"训练失败：{type(e).__name__}，详见日志"))
 
     def _say(self, progress: float, message: Text) -> None:
+        if self._stopping:
+            raise AppError(Text("teaching was broken off", "训练已中止"))
         self.progress, self.message = progress, message
 
 
