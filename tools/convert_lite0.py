@@ -38,7 +38,14 @@ BLOCKS = (
     (4, 5, 2, 6, 112, 192),
     (1, 3, 1, 6, 192, 320),
 )
-OUTPUTS = {2: ("stride4", 24), 4: ("stride8", 40), 7: ("stride16a", 80), 10: ("stride16", 112), 15: ("stride32", 320)}
+OUTPUTS = {
+    2: ("stride4", 24),
+    4: ("stride8", 40),
+    7: ("stride16a", 80),
+    8: ("stride16b", 112),
+    10: ("stride16", 112),
+    15: ("stride32", 320),
+}
 EPSILON = 1e-3
 
 

@@ -10,7 +10,15 @@ from ronghe.errors import MissingExtra, ModelError
 from ronghe.models import weights
 from ronghe.models.runtime import Session
 
-CHANNELS = {"stride4": (24, 4), "stride8": (40, 8), "stride16a": (80, 16), "stride16": (112, 16), "stride32": (320, 32), "head": (1280, 32)}
+CHANNELS = {
+    "stride4": (24, 4),
+    "stride8": (40, 8),
+    "stride16a": (80, 16),
+    "stride16b": (112, 16),
+    "stride16": (112, 16),
+    "stride32": (320, 32),
+    "head": (1280, 32),
+}
 
 
 def test_lite0_says_where_it_came_from_and_gives_its_layers() -> None:

@@ -17,7 +17,7 @@ from ronghe.picture.libraries import opencv
 
 STEP: Final = 16
 DESCRIPTORS: Final = "descriptors"
-_CHANNELS: Final = {"stride4": 24, "stride8": 40, "stride16a": 80, "stride16": 112}
+_CHANNELS: Final = {"stride4": 24, "stride8": 40, "stride16a": 80, "stride16b": 112, "stride16": 112}
 
 Pixels = NDArray[np.uint8]
 
@@ -27,7 +27,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 
     scale: float
     grid: int = 8
-    layers: tuple[str, ...] = ("stride8", "stride16")
+    layers: tuple[str, ...] = ("stride8", "stride16b")
     network: str = "lite0"
 
     @property
@@ -57,7 +57,7 @@ def network(sight: Sight) -> bytes:
     """
     nodes, constants, joined = [], [graph.tensor("shortest", np.array(1e-3, np.float32))], []
     for layer in sight.layers:
-        stride = int(layer.removeprefix("stride").rstrip("a"))
+        stride = int(layer.removeprefix("stride").rstrip("ab"))
         name = f"{layer}_seen"
         if stride < sight.grid:
             k = sight.grid // stride  # the 3 x 3 average, then every k-th place, is one average over k + 2
