@@ -2,8 +2,8 @@
 
 lite0   EfficientNet-Lite0 (Tan & Le 2019, the Lite variant of 2020), trained on ImageNet, without its classifier. Input `pixels`
         uint8[n, h, w, 3] RGB of any size; outputs float32[n, c, h/s, w/s]: stride4 (24 channels), stride8 (40), stride16a (80),
-        stride16b and stride16 (112), stride32 (320), head (1280 channels at stride 32). `Session(load("lite0"), outputs=("stride8", "stride16"))` runs
-        no more of it than it needs.
+        stride16b and stride16 (112), stride32 (320), head (1280 channels at stride 32).
+        `Session(load("lite0"), outputs=("stride8", "stride16"))` runs no more of it than it needs.
 nanodet NanoDet-g (RangiLyu 2020), trained on COCO at 416 pixels; used by `ronghe.apps.safety.people`. Input `picture` uint8[1, h, w, 3]
         RGB, h and w multiples of 32; outputs `person` float32[n] and `distances` float32[n, 44] of the cells at strides 8, 16, 32.
 blazeface  BlazeFace for 256 pixels (Bazarevsky et al. 2019); used by `ronghe.apps.safety.faces`. Input `picture` uint8[1, 256, 256, 3]
