@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from ronghe.cli.quality import quality
 
 SHAPE = (96, 112)
+PAGE = Path(__file__).parents[3] / "docs" / "quality.md"
 
 
 def _part(path: Path, seed: int, spot: tuple[int, int] | None = None) -> None:
@@ -99,6 +100,20 @@ def test_few_items_promise_what_they_can(line: Path, tmp_path: Path) -> None:
     assert "12 pictures of 6 good items" in said
     assert "chance 14.29%" in said
     assert "takes 99 good items" in said
+
+
+def test_documented_commands_run(line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(12):
+        _part(tmp_path / f"good/{i}.png", i)
+        _part(tmp_path / f"test/good/{i}.png", 100 + i)
+    for folder in ("pictures", "test/broken", "test/scratched"):
+        _part(tmp_path / folder / "1.png", 300, (40, 50))
+    monkeypatch.chdir(tmp_path)
+    lines = [row.strip() for row in PAGE.read_text(encoding="utf-8").splitlines() if "$ ronghe quality" in row]
+    assert [row.split()[3] for row in lines[:4]] == ["fit", "run", "evaluate", "parity"]
+    for row in lines[:4]:
+        result = CliRunner().invoke(quality, row.split()[3:], env={"RONGHE_LANG": "zh"})
+        assert result.exit_code == (1 if "run" in row.split() else 0), result.output
 
 
 def test_an_empty_folder_and_another_model_are_told(line: Path, tmp_path: Path) -> None:
