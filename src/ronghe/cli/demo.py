@@ -13,8 +13,9 @@ from ronghe.text import Text
 @click.command(
     help=str(
         Text(
-            "Run the demonstration plant: two real protocol servers play real recordings; the rig's cooler begins to fail after 30 s.",
-            "运行演示工厂：两台真实协议服务器回放真实录波，约 30 秒后试验台冷却器开始劣化。",
+            "Run the demonstration plant: real protocol servers and cameras play real recordings. Within two minutes a cooler fails, an"
+            " etching bath gets too hot and a person walks up to a press.",
+            "运行演示工厂：真实协议服务器与相机回放真实录波和图像。两分钟内可见冷却器劣化、蚀刻液过热、人员进入压机危险区域。",
         )
     )
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import struct
 import sys
 import time
@@ -135,6 +136,7 @@ async def serve(rig_port: int, meter_port: int, hall_port: int, camera_port: int
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; whoever started this ends it
     logging.basicConfig(level=logging.ERROR)
     *ports, folder = sys.argv[1:]
     rig, meter, hall, camera = map(int, ports)

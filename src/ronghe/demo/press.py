@@ -105,8 +105,8 @@ async def serve_camera(port: int, shown: Recording, running: Callable[[], float]
                 await writer.drain()
                 count += 1
                 await asyncio.sleep(max(0.0, count / shown.fps - running()))
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever looked has gone
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
+            pass  # whoever looked has gone, or the demonstration ends
         finally:
             writer.close()
 
