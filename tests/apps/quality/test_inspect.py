@@ -175,7 +175,10 @@ def test_it_is_taught_by_its_first_pictures_and_then_inspects(tmp_path: Path) ->
     status = plain(eye.ask("status"))
     assert status["state"] == "inspecting"
     assert status["model"]["good"] == 12
-    assert status["promise"]["false_reject"] == pytest.approx(1 / 13)
+    assert status["promise"]["false_reject"] == pytest.approx(0.1)  # as asked, and more than one of thirteen
+    eye.ask("thresholds", **{"pass": 0.5, "reject": 50.0})
+    assert plain(eye.ask("status"))["promise"]["false_reject"] == pytest.approx(1 / 13)
+    eye.ask("thresholds", **{"pass": 0.5, "reject": 1.0})
     assert eye.see(part(300, defect=True)).signals["verdict"] == 2
     assert len(plain(eye.ask("scores"))["good"]) == 12
     with pytest.raises(PictureError):

@@ -77,7 +77,7 @@ class Answers:
         audited, escaped = app.archive.records.audited()
         learning = app.teacher is not None or app.options.learn > 0
         recent = app.archive.records.recent(_CLASSES) if model is not None else []
-        rate = false_reject(good, thresholds.reject)
+        rate = model.false_reject if model is not None and thresholds.reject == 1.0 else false_reject(good, thresholds.reject)
         return {
             "state": "inspecting" if model is not None else "learning" if learning else "no model",
             "model": None
@@ -93,7 +93,7 @@ class Answers:
             "promise": None
             if model is None
             else {
-                "false_reject": rate if rate is not None else model.false_reject,
+                "false_reject": rate,
                 "confidence": app.options.confidence,
                 "escape_bound": escape_bound(bad, thresholds.passing, app.options.confidence),
                 "labelled_defects": len(bad),
@@ -111,9 +111,10 @@ class Answers:
         app = self._app
         good, bad = app.examples.count("good"), app.examples.count("defective")
         if app.teacher is not None:
-            return {"good": good, "defective": bad, "progress": app.teacher.progress, "message": app.teacher.message}
+            now = app.teacher
+            return {"good": good, "defective": bad, "progress": now.progress, "message": now.message, "running": True}
         if app.trouble is not None:
-            return {"good": good, "defective": bad, "progress": 0.0, "message": app.trouble}
+            return {"good": good, "defective": bad, "progress": 0.0, "message": app.trouble, "running": False}
         if app.present.model is None or good or bad:
             wanted = app.options.learn if app.present.model is None else 0
             message = (
@@ -121,7 +122,8 @@ class Answers:
                 if wanted
                 else Text(f"{good} good and {bad} defective examples", f"良品示例 {good} 张，缺陷示例 {bad} 张")
             )
-            return {"good": good, "defective": bad, "progress": min(good / wanted, 1.0) if wanted else 0.0, "message": message}
+            progress = min(good / wanted, 1.0) if wanted else 0.0
+            return {"good": good, "defective": bad, "progress": progress, "message": message, "running": False}
         return None
 
     def _candidate(self) -> dict[str, Any] | None:
