@@ -90,8 +90,8 @@ class Answers:
                 "created": str(model.created),
             },
             "thresholds": {"pass": thresholds.passing, "reject": thresholds.reject} if model is not None else None,
-            "promise": None
-            if model is None
+            "promise": None  # nothing is known of good parts: golden templates were taught with none
+            if rate is None
             else {
                 "false_reject": rate,
                 "confidence": app.options.confidence,
