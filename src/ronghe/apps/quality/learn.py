@@ -75,7 +75,7 @@ def learn(
             todo=Text(f"give at least {FEWEST}, better 20 to 300", f"至少 {FEWEST} 件，最好 20 至 300 件"),
         )
     rng = np.random.default_rng(chosen.seed)
-    sight = Sight(scale=chosen.scale or scale_for(images, chosen.detail), grid=chosen.grid)
+    sight = sight_for(images, chosen)
     small = [working(p, sight.scale) for p in images]
     seen = Session(network(sight))
     described = [seen.run(s)[0] for s in small]
@@ -106,9 +106,20 @@ def learn(
 
 def scale_for(images: Sequence[Pixels], detail: str = "fast") -> float:
     """Working pixels for a pixel of the picture."""
-    side = float(np.median([np.sqrt(p.shape[0] * p.shape[1]) for p in images]))
+    side = _side(images)
     least = _FAST[1] if detail == "fast" else _FAST[0]
     return float(np.interp(side, (_FAST[0], _FINE[0]), (least, _FINE[1]))) / side
+
+
+def sight_for(images: Sequence[Pixels], options: Options) -> Sight:
+    """How pictures are looked at: where there is no hurry, through two more blocks of the network."""
+    hurry = options.scale == 0 and options.detail == "fast" and _side(images) <= _FAST[0]
+    layers = ("stride8", "stride16b" if hurry else "stride16")
+    return Sight(scale=options.scale or scale_for(images, options.detail), grid=options.grid, layers=layers)
+
+
+def _side(images: Sequence[Pixels]) -> float:
+    return float(np.median([np.sqrt(p.shape[0] * p.shape[1]) for p in images]))
 
 
 def digest(images: Sequence[Pixels]) -> str:
