@@ -120,6 +120,11 @@ def test_scores_of_passed_parts_that_creep_up_are_told_before_any_is_rejected(tm
     assert [(c.key, c.active) for c in said] == [("score_level", False)]
 
 
+def test_a_judge_whose_good_parts_have_no_score_has_no_level(tmp_path: Path) -> None:
+    watch = watching(tmp_path)
+    assert [c for i in range(1, 401) for c in watch.part(shown(i, score=0.5 if i % (40 if i < 200 else 4) == 0 else 0.0), None)] == []
+
+
 def test_what_was_learned_outlives_the_process_but_not_the_model(tmp_path: Path) -> None:
     watch = watching(tmp_path, false_alarm=1e-3)
     for i in range(1, 61):

@@ -29,6 +29,7 @@ _UNREADABLE: Final = 0.005  # what a healthy camera may give
 _GAP_OVER: Final = 100  # parts in a row without a gap
 _PARTS_TO_BLAME: Final = 20  # rejects in a row: before, a defect explains how a picture looks; from then on rather the picture the rejects
 _WEIGHT: Final = 0.1
+_NO_LEVEL: Final = math.log(1e-3)  # mean of ln(score): below, most parts have 0, as those that are like a template
 _SAVE: Final = 64  # parts
 _FIRST_PASSED: Final = 50  # pictures from which the usual look is learned
 
@@ -173,6 +174,8 @@ class Watching:
             off = x - level.mean
             level.mean += off / level.parts
             level.squares += off * (x - level.mean)
+            return []
+        if level.mean < _NO_LEVEL:
             return []
         spread = max(math.sqrt(level.squares / (self._options.base - 1)), 0.01)
         level.ewma += _WEIGHT * (min(max((x - level.mean) / spread, -6.0), 6.0) - level.ewma)
