@@ -42,9 +42,9 @@ def shapes(station: Station) -> Shapes:
     return app
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all."""
+    """One browser for all of a module: as long as it lives, its event loop runs in this thread, and no other may."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser

@@ -104,6 +104,8 @@ def test_teaching_from_the_browser(eye: Eye, page_of: Any, tmp_path: Path) -> No
     )
     expect(page.get_by_text("Taken: 27.")).to_be_visible()  # the same picture once more: 23 are learned from
     page.get_by_role("button", name="Learn from these").click()
+    expect(page.get_by_role("progressbar", name="Learning…")).to_be_visible()
+    expect(page.get_by_role("button", name="Learning…")).to_be_disabled()
     expect(page.get_by_text("good pictures: 23", exact=True)).to_be_visible(timeout=60_000)
     expect(page.get_by_text("good (23)")).to_be_visible()
     expect(page.get_by_text(re.compile(r"Of \d+ good parts at most \d+ will be rejected\."))).to_be_visible()

@@ -49,7 +49,7 @@ export interface Status {
     defective_among_passed_bound?: number | null;
   } | null;
   counts: { pass: number; review: number; reject: number; unreadable: number; waiting: number; missed?: number };
-  teaching: { good: number; defective: number; progress: number; message: Text; running?: boolean } | null;
+  teaching: { good: number; defective: number; progress: number; message: Text; running: boolean } | null;
   candidate: { version: number | string; hash: string; gain: Gain | null; better: boolean | null } | null;
   classes: Record<string, number>;
   camera: Text[];
