@@ -47,18 +47,18 @@ $(VENV)/.wheel: $(VENV)/bin/python $(SOURCES)
 	touch $@
 
 $(VENV)/.runs: $(VENV)/.wheel
-	$(BIN)/python -m pip install --quiet --upgrade "$$(echo dist/*.whl)[vision]"
-	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps dist/*.whl
+	$(BIN)/python -m pip install --quiet --no-compile --upgrade "$$(echo dist/*.whl)[camera]"
+	$(BIN)/python -m pip install --quiet --no-compile --force-reinstall --no-deps dist/*.whl
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.wheel
 	$(BIN)/python -m pip install --quiet "$$(echo dist/*.whl)[test]"
-	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps dist/*.whl
+	$(BIN)/python -m pip install --quiet --no-compile --force-reinstall --no-deps dist/*.whl
 	touch $@ $(VENV)/.runs
 
 $(VENV)/.benches: $(VENV)/.wheel
 	$(BIN)/python -m pip install --quiet "$$(echo dist/*.whl)[bench]"
-	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps dist/*.whl
+	$(BIN)/python -m pip install --quiet --no-compile --force-reinstall --no-deps dist/*.whl
 	touch $@
 
 $(VENV)/.checks: $(VENV)/.tests
