@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ronghe.apps.quality.bank import RAW
-from ronghe.apps.quality.descriptors import network, working
+from ronghe.apps.quality.descriptors import network
 from ronghe.apps.quality.files import parts as part_files
 from ronghe.apps.quality.learn import Options, learn
 from ronghe.apps.quality.measures import auroc
@@ -78,7 +78,7 @@ def learned_from(name: str, pictures: Sequence[Pixels], model: Path, seed: int, 
     inspector = learn(pictures, options=Options(seed=seed, detail=OURS[name]))
     spent = time.process_time() - began
     save(model, pack(inspector, name="bench", created=0))
-    height, width = working(pictures[0], inspector.sight.scale).shape[1:3]
+    height, width = inspector.sight.working(pictures[0]).shape[1:3]
     return Fitted(inspector.onnx, graph.parameters(network(inspector.sight)), spent, size=max(height, width))
 
 

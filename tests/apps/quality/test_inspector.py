@@ -109,8 +109,8 @@ def test_a_picture_unlike_any_it_was_taught_from_is_never_passed() -> None:
 
 def test_gray_pictures_of_several_sizes() -> None:
     pictures = [disc(i, gray=True)[: 120 - 4 * (i % 3), : 144 - 6 * (i % 2)] for i in range(24)]
-    inspector = learn(pictures, options=Options(false_reject=0.1, scale=1.0, grid=8))
-    assert inspector.session.run(np.zeros((1, 112, 144, 3), np.uint8))[0].shape == (14, 18)
+    inspector = learn(pictures, options=Options(false_reject=0.1, scale=1.0))
+    assert inspector.session.run(np.zeros((1, 128, 160, 3), np.uint8))[0].shape == (8, 10)  # the finest look's places
     assert inspector.judge(disc(600, gray=True)).heat.shape == SHAPE
     assert inspector.judge(disc(601, gray=True, spot=(60, 40))).score > inspector.judge(disc(602, gray=True)).score
 
@@ -138,7 +138,7 @@ def test_another_kind_of_package_is_refused() -> None:
     other = Package(msgspec.structs.replace(package.manifest, kind="maintenance.detect/1"), package.arrays, package.onnx)
     with pytest.raises(ModelError, match="ronghe quality fit"):
         unpack(other)
-    cropped = Package(package.manifest, {**package.arrays, "whiten": package.arrays["whiten"][:, :-1]}, package.onnx)
+    cropped = Package(package.manifest, {**package.arrays, "stride16_unit": package.arrays["stride16_unit"][:, :-1]}, package.onnx)
     with pytest.raises(ModelError, match="do not fit each other"):
         unpack(cropped)
 
@@ -148,10 +148,11 @@ def test_the_bank_covers_what_is_rare() -> None:
     points = rng.normal(0, 1, (500, 6)).astype(np.float32)
     points[7] += 40
     assert 7 in cover(points, 5, rng)
-    bank, distance = gather(points, 20, rng), None
-    distance = bank.distance(np.stack([points[7], points[7] + 40]))
-    assert distance[0] < 1e-3
-    assert distance[1] > 0.5
+    bank = gather([points.T.reshape(6, 20, 25)], 20, rng)
+    distance = bank.distance(np.stack([points[7], points[7] + 400], axis=1)[:, None])
+    assert distance.shape == (1, 2)
+    assert distance[0, 0] < 1e-3
+    assert distance[0, 1] > 5
 
 
 def test_regions_are_boxes_around_what_is_hot() -> None:

@@ -1,62 +1,65 @@
-"""What good places look like: whitened descriptors of a few of them, chosen to cover all, each with the distance that is normal around it.
+"""What good places look like, in one look: descriptors of a few of them, chosen to cover all.
 
-    e = W (x - m)                       whitened: every direction in which good places differ counts the same (Mahalanobis; PaDiM,
-                                        Defard et al. 2021)
-    d(x) = min_j |e - b_j| / r_j        the nearest of the bank (PatchCore, Roth et al. 2022), in units of how far apart the bank is there
-                                        (as the local outlier factor, Breunig et al. 2000): rare but good places lie far apart
+    d(x) = min_j |x - b_j| / (r_j u)    the nearest of the bank (PatchCore, Roth et al. 2022), in units of how far apart the bank is there
+                                        (as the local outlier factor, Breunig et al. 2000): rare but good places lie far apart; u is what
+                                        a good picture's farthest places measure, so that looks of any scale can be added
 
 The bank is the greedy k-centre cover of the good places (Gonzalez 1985; Sener & Savarese 2018).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ronghe.apps.quality.descriptors import Look
 from ronghe.models import graph
 
 RAW: Final = "raw"
 """The output of an inspector's graph."""
+FAR: Final = 95
+"""Per cent: the part of a picture's places that are nearer than its farthest, see `unit`."""
 _NEIGHBOURS: Final = 5
-_RIDGE: Final = 0.01  # of the mean variance: directions in which nothing varies are not blown up
-_CANDIDATES: Final = 6_000  # places looked at when the bank is chosen; beyond that a random part of them
-_STATISTICS: Final = 20_000  # places looked at for mean and covariance
+_CANDIDATES: Final = 12_000  # places looked at when the bank is chosen; beyond that a random part of them
 _SHADOW: Final = 32  # dimensions of the random projection in which the cover is sought (Johnson & Lindenstrauss 1984)
 
 Floats = NDArray[np.float32]
 
 
 class Bank(msgspec.Struct, frozen=True, eq=False):
-    """Learned arrays: `whiten` float32[d, c], `mean` float32[c], `places` float32[m, d], `reach` float32[m] > 0."""
+    """Learned: `places` float32[m, channels], `reach` float32[m] > 0, `unit` > 0."""
 
-    whiten: Floats
-    mean: Floats
     places: Floats
     reach: Floats
+    unit: float = 1.0
 
     def distance(self, descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
-        """d(x) in double precision, float64[n], of descriptors [n, c]: what the graph computes in single precision."""
-        e = (descriptors.astype(np.float64) - self.mean) @ self.whiten.T.astype(np.float64)
+        """d(x) in double precision, float64[h, w], of descriptors [channels, h, w]: what the graph computes in single precision."""
+        x = descriptors.reshape(len(descriptors), -1).T.astype(np.float64)
         b = self.places.astype(np.float64)
-        square = (e * e).sum(1)[:, None] - 2 * e @ b.T + (b * b).sum(1)
-        return np.sqrt(np.maximum((square / self.reach.astype(np.float64) ** 2).min(1), 0))
+        square = (x * x).sum(1)[:, None] - 2 * x @ b.T + (b * b).sum(1)
+        nearest = (square / self.reach.astype(np.float64) ** 2).min(1)
+        return np.sqrt(np.maximum(nearest, 0)).reshape(descriptors.shape[1:]) / self.unit
 
 
-def gather(descriptors: Floats, size: int, rng: np.random.Generator) -> Bank:
-    """Learns from descriptors float32[n, c] of good places."""
-    some = _some(descriptors, _STATISTICS, rng)
-    mean = some.mean(0)
-    centred = (some - mean).astype(np.float32)
-    spread = centred.std(0) + 1e-6
-    value, vector = np.linalg.eigh(np.cov((centred / spread).T).astype(np.float64))
-    whiten = ((vector / np.sqrt(np.maximum(value, 0) + _RIDGE * value.mean())).T / spread).astype(np.float32)
-    e = _some(centred, _CANDIDATES, rng) @ whiten.T
-    shadow = e @ rng.standard_normal((e.shape[1], _SHADOW), np.float32) if e.shape[1] > _SHADOW else e
-    chosen = cover(shadow, min(size, len(e)), rng)
-    return Bank(whiten, mean.astype(np.float32), e[chosen], _reach(e[chosen]))
+def gather(descriptors: Sequence[Floats], size: int, rng: np.random.Generator) -> Bank:
+    """A bank of at most `size` places, of the descriptors [channels, h, w] of good pictures."""
+    rows = np.concatenate([d.reshape(len(d), -1).T for d in descriptors])
+    if len(rows) > _CANDIDATES:
+        rows = rows[np.sort(rng.permutation(len(rows))[:_CANDIDATES])]
+    wide = rows.shape[1] > _SHADOW
+    shadow = rows @ rng.standard_normal((rows.shape[1], _SHADOW), np.float32) if wide else rows
+    places = rows[cover(shadow, min(size, len(rows)), rng)]
+    return Bank(places, _reach(places))
+
+
+def unit(maps: Sequence[Floats]) -> float:
+    """What the farthest places of held-out good pictures measure, of their distance maps [h, w]."""
+    return max(float(np.mean([np.percentile(m, FAR) for m in maps])), 1e-6)
 
 
 def cover(points: Floats, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -72,11 +75,8 @@ def cover(points: Floats, size: int, rng: np.random.Generator) -> NDArray[np.int
     return chosen
 
 
-def _some(rows: Floats, most: int, rng: np.random.Generator) -> Floats:
-    return rows if len(rows) <= most else rows[np.sort(rng.permutation(len(rows))[:most])]
-
-
 def _reach(places: Floats) -> Floats:
+    """How far apart the places of a bank are around each."""
     square = np.einsum("ij,ij->i", places, places)
     distance = np.sqrt(np.maximum(square[:, None] - 2 * places @ places.T + square, 0))
     k = min(_NEIGHBOURS, len(places) - 1)
@@ -84,30 +84,28 @@ def _reach(places: Floats) -> Floats:
     return np.maximum(near, 1e-3 * max(float(near.max()), 1e-6)).astype(np.float32)
 
 
-def nodes(bank: Bank, descriptors: str, output: str) -> tuple[list[bytes], list[bytes]]:
-    """(nodes, constants) of d(x) as float32[h, w], over `descriptors` float32[1, c, h, w]."""
-    d, c = bank.whiten.shape
-    m = len(bank.places)
-    inverse = 1 / bank.reach.astype(np.float64) ** 2
+def nodes(bank: Bank, look: Look, output: str) -> tuple[list[bytes], list[bytes]]:
+    """(nodes, constants) of d(x) as float32[1, 1, h, w], over the look's descriptors float32[1, channels, h, w]."""
+    name = look.name
     b = bank.places.astype(np.float64)
-    # |e - b|² / r² = [e, |e|²] · [-2b, 1] / r² + |b|² / r²: one product with the bank
-    against = np.concatenate([-2 * b.T, np.ones((1, m))]) * inverse
+    inverse = 1 / (bank.reach.astype(np.float64) * bank.unit) ** 2
+    # |x - b|² / (r u)² = [x, |x|²] · [-2b, 1] / (r u)² + |b|² / (r u)²: one product with the bank
+    against = np.concatenate([-2 * b.T, np.ones((1, len(b)))]) * inverse
     constants = [
-        graph.tensor("whiten", bank.whiten.reshape(d, c, 1, 1)),
-        graph.tensor("offset", (-(bank.whiten.astype(np.float64) @ bank.mean)).astype(np.float32)),
-        graph.tensor("against", against.astype(np.float32)),
-        graph.tensor("own", ((b * b).sum(1) * inverse).astype(np.float32)),
-        graph.tensor("flat", np.array([d + 1, -1], np.int64)),
+        graph.tensor(f"{name}_against", against.astype(np.float32)),
+        graph.tensor(f"{name}_own", ((b * b).sum(1) * inverse).astype(np.float32)),
+        graph.tensor(f"{name}_rows", np.array([b.shape[1] + 1, -1], np.int64)),
+        graph.tensor(f"{name}_one", np.array([1, 1], np.int64)),
     ]
     return [
-        graph.node("Conv", [descriptors, "whiten", "offset"], ["white"], kernel_shape=[1, 1]),
-        graph.node("ReduceSumSquare", ["white"], ["norm"], axes=[1], keepdims=1),
-        graph.node("Concat", ["white", "norm"], ["query"], axis=1),
-        graph.node("Reshape", ["query", "flat"], ["query_flat"]),
-        graph.node("Gemm", ["query_flat", "against", "own"], ["square"], transA=1),
-        graph.node("ReduceMin", ["square"], ["least"], axes=[1], keepdims=0),
-        graph.node("Relu", ["least"], ["least_positive"]),
-        graph.node("Sqrt", ["least_positive"], ["distance_flat"]),
-        graph.node("Shape", [descriptors], ["places"], start=2, end=4),
-        graph.node("Reshape", ["distance_flat", "places"], [output]),
+        graph.node("ReduceSumSquare", [name], [f"{name}_norm"], axes=[1], keepdims=1),
+        graph.node("Concat", [name, f"{name}_norm"], [f"{name}_query"], axis=1),
+        graph.node("Reshape", [f"{name}_query", f"{name}_rows"], [f"{name}_flat"]),
+        graph.node("Gemm", [f"{name}_flat", f"{name}_against", f"{name}_own"], [f"{name}_square"], transA=1),
+        graph.node("ReduceMin", [f"{name}_square"], [f"{name}_least"], axes=[1], keepdims=0),
+        graph.node("Relu", [f"{name}_least"], [f"{name}_positive"]),
+        graph.node("Sqrt", [f"{name}_positive"], [f"{name}_scaled"]),
+        graph.node("Shape", [name], [f"{name}_size"], start=2, end=4),
+        graph.node("Concat", [f"{name}_one", f"{name}_size"], [f"{name}_shape"], axis=0),
+        graph.node("Reshape", [f"{name}_scaled", f"{name}_shape"], [output]),
     ], constants

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -9,10 +10,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ronghe.apps.quality import bank as banks
+from ronghe.apps.quality import fusion
 from ronghe.apps.quality import level as levels
 from ronghe.apps.quality.bank import RAW, Bank
-from ronghe.apps.quality.descriptors import DESCRIPTORS, Pixels, Sight, network, working
+from ronghe.apps.quality.descriptors import Pixels, Sight, network
 from ronghe.apps.quality.limits import Limits
 from ronghe.apps.quality.promise import Promise
 from ronghe.models import graph
@@ -61,7 +62,7 @@ class Inspector:
     """What was learned. Safe to use from several threads; `with_thresholds` gives one that decides otherwise."""
 
     sight: Sight
-    bank: Bank
+    banks: tuple[Bank, ...]
     level: NDArray[np.float32]
     thresholds: Thresholds
     promise: Promise
@@ -81,7 +82,7 @@ class Inspector:
 
     def judge(self, pixels: Pixels) -> Judgement:
         """Judges one picture, uint8[h, w] gray or [h, w, 3] RGB."""
-        small = working(pixels, self.sight.scale)
+        small = self.sight.working(pixels)
         grid = self.session.run(small)[0]
         raw = score(grid)
         unit = 1 / self.thresholds.reject
@@ -95,7 +96,7 @@ class Inspector:
 
     def raw(self, pixels: Pixels) -> float:
         """The raw score alone."""
-        return score(self.session.run(working(pixels, self.sight.scale))[0])
+        return score(self.session.run(self.sight.working(pixels))[0])
 
     def verdict(self, raw: float) -> Verdict:
         """Of a raw score."""
@@ -103,14 +104,14 @@ class Inspector:
 
 
 def score(grid: NDArray[np.float32]) -> float:
-    """Of a picture, from the distances [h, w] of its places: the mean of the highest one in a hundred."""
-    n = max(1, grid.size // 100)
+    """Of a picture, from the distances [h, w] of its places: the mean of the highest one in thirty-two."""
+    n = max(1, grid.size // 32)
     return float(np.partition(grid.ravel(), grid.size - n)[-n:].mean())
 
 
-def whole(sight: Sight, bank: Bank, level: NDArray[np.float32]) -> bytes:
+def whole(sight: Sight, banks: Sequence[Bank], level: NDArray[np.float32]) -> bytes:
     """The one graph from the working picture to the raw scores of its places, `raw` float32[h, w]."""
-    near, numbers = banks.nodes(bank, DESCRIPTORS, "distance")
+    near, numbers = fusion.nodes(banks, sight.looks, "distance")
     unit, more = levels.nodes(level, "distance", RAW)
     return graph.extend(network(sight), near + unit, numbers + more, [graph.value(RAW, "float32", ["rows", "columns"])])
 

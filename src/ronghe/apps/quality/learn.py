@@ -1,8 +1,9 @@
 """Teaching an inspector from good pictures alone: no training loop, no defect seen.
 
-1. Descriptors of every picture.
-2. Folds over items: a bank of the rest measures the items of a fold, which gives a held-out map and score of every item.
-3. From the maps, what is usual at each place of the frame (`level`); from the scores, the limit (`promise`); the bank, from all pictures.
+1. Descriptors of every picture, in every look.
+2. Folds over items: banks of the rest measure the items of a fold, which gives held-out maps and a score of every item.
+3. From the maps, the unit of each look and what is usual at each place of the frame (`level`); from the scores, the limit (`promise`); the
+   banks, from all pictures.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ronghe.apps.quality import limits as validity
-from ronghe.apps.quality.bank import Bank, gather, nodes
-from ronghe.apps.quality.descriptors import DESCRIPTORS, Pixels, Sight, network, working
+from ronghe.apps.quality.bank import Bank, gather, unit
+from ronghe.apps.quality.descriptors import Look, Pixels, Sight, looks, network
+from ronghe.apps.quality.fusion import nodes, together
 from ronghe.apps.quality.inspector import Inspector, Thresholds, build, score, whole
 from ronghe.apps.quality.level import relative, usual
 from ronghe.apps.quality.promise import Promise, conformal
@@ -39,6 +41,8 @@ _FINE: Final = (512, 512)
 DETAILS: Final = ("fast", "fine")
 
 Floats = NDArray[np.float32]
+Seen = tuple[Floats, ...]
+"""Of one picture, one array a look."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +54,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     bank: int = _BANK
     scale: float = 0.0  # working pixels for a pixel of the picture; 0: from the pictures' size and `detail`
     detail: str = "fast"  # "fine" looks at small pictures, too, at their own size (at least 256 px): 2.5 times the time
-    grid: int = 16
 
 
 def learn(
@@ -76,22 +79,25 @@ def learn(
         )
     rng = np.random.default_rng(chosen.seed)
     sight = sight_for(images, chosen)
-    small = [working(p, sight.scale) for p in images]
+    small = [sight.working(p) for p in images]
     seen = Session(network(sight))
-    described = [seen.run(s)[0] for s in small]
-    maps, parts = _held_out(described, named, chosen.bank, rng)
+    described = [tuple(d[0] for d in seen.run(s)) for s in small]
+    parts = folds(named, _FOLDS, rng)
+    maps = _held_out(described, sight.looks, parts, chosen.bank, rng)
     scores = _scores(maps, parts)
     held_out = highest(scores, named)
     promise, passing = conformal(held_out, chosen.false_reject, margin=_MARGIN), conformal(scores, chosen.review)
-    bank, level = gather(_rows(described), chosen.bank, rng), usual(maps)
+    units = _units(maps)
+    banks = tuple(msgspec.structs.replace(b, unit=u) for b, u in zip(_gather(described, chosen.bank, rng), units, strict=True))
+    level = usual(_joined(maps, units))
     return build(
         sight=sight,
-        bank=bank,
+        banks=banks,
         level=level,
         thresholds=Thresholds(reject=promise.limit, pass_below=min(passing.limit, promise.limit)),
         promise=promise,
         limits=validity.of([validity.measure(p, s) for p, s in zip(images, small, strict=True)]),
-        onnx=whole(sight, bank, level),
+        onnx=whole(sight, banks, level),
         training={
             "images": len(images),
             "items": len(set(named)),
@@ -112,10 +118,10 @@ def scale_for(images: Sequence[Pixels], detail: str = "fast") -> float:
 
 
 def sight_for(images: Sequence[Pixels], options: Options) -> Sight:
-    """How pictures are looked at: where there is no hurry, through two more blocks of the network."""
+    """How pictures are looked at: where there is no hurry, through the last blocks of the network too."""
     hurry = options.scale == 0 and options.detail == "fast" and _side(images) <= _FAST[0]
-    layers = ("stride8", "stride16b" if hurry else "stride16")
-    return Sight(scale=options.scale or scale_for(images, options.detail), grid=options.grid, layers=layers)
+    layers = ("stride16",) if hurry else ("stride16b", "stride16", "stride32")
+    return Sight(scale=options.scale or scale_for(images, options.detail), looks=looks(*layers))
 
 
 def _side(images: Sequence[Pixels]) -> float:
@@ -148,37 +154,47 @@ def highest(scores: NDArray[np.float64], items: Sequence[str]) -> NDArray[np.flo
 
 
 def _held_out(
-    described: list[Floats], items: Sequence[str], size: int, rng: np.random.Generator
-) -> tuple[list[Floats], list[NDArray[np.bool_]]]:
-    """(the distance map of every picture, by a bank that did not see its item; the folds)."""
-    maps: list[Floats] = [np.empty((0, 0), np.float32)] * len(described)
-    parts = folds(items, _FOLDS, rng)
+    described: Sequence[Seen], seen: Sequence[Look], parts: Sequence[NDArray[np.bool_]], size: int, rng: np.random.Generator
+) -> list[Seen]:
+    """The distance maps of every picture, one a look, by banks that did not see its item."""
+    maps: list[Seen] = [()] * len(described)
     for out in parts:
-        alone = scorer(gather(_rows([d for d, o in zip(described, out, strict=True) if not o]), size, rng))
-        for i in np.flatnonzero(out):
-            maps[i] = alone.run(described[i])[0]
-    return maps, parts
+        alone = _gather([d for d, o in zip(described, out, strict=True) if not o], size, rng)
+        sessions = [scorer(bank, look) for bank, look in zip(alone, seen, strict=True)]
+        for i in np.flatnonzero(out).tolist():
+            maps[i] = tuple(s.run(d[None])[0] for s, d in zip(sessions, described[i], strict=True))
+    return maps
 
 
-def _scores(maps: list[Floats], parts: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
-    """Scores of pictures, each by a level that did not see its fold."""
+def _scores(maps: Sequence[Seen], parts: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
+    """Scores of pictures, each by units and a level that did not see its fold."""
     scores = np.empty(len(maps))
     for out in parts:
-        level = usual([m for m, o in zip(maps, out, strict=True) if not o])
-        for i in np.flatnonzero(out):
-            scores[i] = score(relative(maps[i], level))
+        rest = [m for m, o in zip(maps, out, strict=True) if not o]
+        units = _units(rest)
+        level = usual(_joined(rest, units))
+        for i in np.flatnonzero(out).tolist():
+            scores[i] = score(relative(_joined([maps[i]], units)[0], level))
     return scores
 
 
-def scorer(bank: Bank) -> Session:
-    """A session from descriptors to distances: a part of an inspector's graph."""
-    near, constants = nodes(bank, DESCRIPTORS, "distance")
-    given = graph.value(DESCRIPTORS, "float32", [1, len(bank.mean), "h", "w"])
+def scorer(bank: Bank, look: Look) -> Session:
+    """A session from the descriptors of one look to distances: a part of an inspector's graph."""
+    near, constants = nodes([bank], [look], "distance")
+    given = graph.value(look.name, "float32", [1, bank.places.shape[1], "h", "w"])
     return Session(graph.model(near, constants, [given], [graph.value("distance", "float32", ["rows", "columns"])]))
 
 
-def _rows(described: Sequence[Floats]) -> Floats:
-    return np.concatenate([d[0].reshape(d.shape[1], -1).T for d in described])
+def _gather(described: Sequence[Seen], size: int, rng: np.random.Generator) -> list[Bank]:
+    return [gather(one, size, rng) for one in zip(*described, strict=True)]
+
+
+def _units(maps: Sequence[Seen]) -> list[float]:
+    return [unit(one) for one in zip(*maps, strict=True)]
+
+
+def _joined(maps: Sequence[Seen], units: Sequence[float]) -> list[Floats]:
+    return [together([m / u for m, u in zip(one, units, strict=True)]) for one in maps]
 
 
 def _metrics(held_out: NDArray[np.float64], promise: Promise) -> dict[str, float]:

@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 
 import ronghe
+from ronghe.apps.quality import fusion
 from ronghe.apps.quality import level as levels
 from ronghe.apps.quality.bank import Bank
-from ronghe.apps.quality.descriptors import Pixels, Sight, network, working
+from ronghe.apps.quality.descriptors import CHANNELS, Pixels, Sight, network
 from ronghe.apps.quality.inspector import Inspector, Thresholds, build, score
 from ronghe.apps.quality.limits import Limits
 from ronghe.apps.quality.promise import Promise
@@ -20,7 +21,6 @@ from ronghe.models.runtime import Session
 from ronghe.text import Text
 
 KIND: Final = "quality.inspect/1"
-_ARRAYS: Final = ("whiten", "mean", "places", "reach")
 _UNITS: Final = {"height": "px", "width": "px", "light": "", "focus": ""}
 
 
@@ -31,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: Thresholds
     promise: Promise
     training: dict[str, Any]
+    units: tuple[float, ...]
 
 
 def pack(inspector: Inspector, *, name: str, created: int, version: str = "1") -> Package:
@@ -39,7 +40,13 @@ def pack(inspector: Inspector, *, name: str, created: int, version: str = "1") -
         Input(name=m, property=f"picture_{m}", unit=unit, low=getattr(inspector.limits, m)[0], high=getattr(inspector.limits, m)[1])
         for m, unit in _UNITS.items()
     )
-    settings = Settings(sight=inspector.sight, thresholds=inspector.thresholds, promise=inspector.promise, training=inspector.training)
+    settings = Settings(
+        sight=inspector.sight,
+        thresholds=inspector.thresholds,
+        promise=inspector.promise,
+        training=inspector.training,
+        units=tuple(b.unit for b in inspector.banks),
+    )
     manifest = Manifest(
         name=name,
         version=version,
@@ -52,7 +59,9 @@ def pack(inspector: Inspector, *, name: str, created: int, version: str = "1") -
         metrics=inspector.metrics,
         settings=msgspec.to_builtins(settings),
     )
-    arrays = {a: getattr(inspector.bank, a) for a in _ARRAYS}
+    arrays: dict[str, Any] = {}
+    for look, bank in zip(inspector.sight.looks, inspector.banks, strict=True):
+        arrays |= {look.name: bank.places, f"{look.name}_reach": bank.reach}
     return Package(manifest, {**arrays, "level": inspector.level}, inspector.onnx)
 
 
@@ -67,21 +76,24 @@ def unpack(package: Package, where: str = "") -> Inspector:
         )
     try:
         settings = msgspec.convert(manifest.settings, Settings)
-        bank = Bank(*(np.asarray(package.arrays[a], np.float32) for a in _ARRAYS))
+        looks = settings.sight.looks
+        places = [np.asarray(package.arrays[look.name], np.float32) for look in looks]
+        reach = [np.asarray(package.arrays[f"{look.name}_reach"], np.float32) for look in looks]
+        banks = tuple(Bank(*parts) for parts in zip(places, reach, settings.units, strict=True))
         level = np.asarray(package.arrays["level"], np.float32)
         limits = Limits(**{i.name: (float(i.low or 0), float(i.high or 0)) for i in manifest.inputs})
-    except (msgspec.ValidationError, KeyError, TypeError) as e:
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError) as e:
         raise ModelError(Text(f"its settings do not fit: {e}", f"设置与模型不符：{e}"), where=where) from e
     if (
         package.onnx is None
-        or bank.whiten.shape[1:] != (settings.sight.width,)
+        or any(p.shape[1:] != (CHANNELS[k.layer],) for p, k in zip(places, looks, strict=True))
         or level.shape != (levels.SIDE,) * 2
         or not settings.thresholds.reject > 0
     ):
         raise ModelError(Text("its parts do not fit each other", "模型各部分不相符"), where=where)
     return build(
         sight=settings.sight,
-        bank=bank,
+        banks=banks,
         level=level,
         thresholds=settings.thresholds,
         promise=settings.promise,
@@ -101,9 +113,9 @@ class Trained:
 
     def raw(self, pixels: Pixels) -> float:
         """The raw score of a picture, as `Inspector.raw`."""
-        d = self._seen.run(working(pixels, self.inspector.sight.scale))[0][0]
-        distance = self.inspector.bank.distance(d.reshape(d.shape[0], -1).T)
-        return score(levels.relative(distance.reshape(d.shape[1:]).astype(np.float32), self.inspector.level))
+        seen = self._seen.run(self.inspector.sight.working(pixels))
+        maps = [bank.distance(d[0]) for bank, d in zip(self.inspector.banks, seen, strict=True)]
+        return score(levels.relative(fusion.together(maps), self.inspector.level))
 
 
 def parity(inspector: Inspector, images: Any) -> float:
