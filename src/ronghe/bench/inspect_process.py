@@ -130,5 +130,4 @@ _STEPS: Final[dict[str, Callable[..., dict[str, Any]]]] = {"draw": drawn, "fit":
 
 if __name__ == "__main__":
     task: dict[str, Any] = json.loads(sys.argv[1])
-    opencv().setNumThreads(1)
     print(json.dumps(_STEPS[task.pop("step")](**task)))

@@ -12,8 +12,13 @@ from ronghe.text import Text
 
 @functools.cache
 def opencv() -> Any:
-    """The module cv2. Raises MissingExtra."""
-    return _module("cv2")
+    """The module cv2, kept to the thread that calls it. Raises MissingExtra.
+
+    Its own threads gain nothing on pictures of this size, spin while they wait, and take the processor from acquisition and other apps.
+    """
+    cv2 = _module("cv2")
+    cv2.setNumThreads(1)
+    return cv2
 
 
 @functools.cache

@@ -17,6 +17,9 @@ from ronghe.picture.libraries import opencv
 
 CHANNELS: Final = {"stride8": 40, "stride16a": 80, "stride16b": 112, "stride16": 112, "stride32": 320}
 
+GRID: Final = 16
+"""Working pixels between places, at the least."""
+
 Pixels = NDArray[np.uint8]
 
 
@@ -37,7 +40,11 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def stride(self) -> int:
         """Working pixels between its places."""
-        return int(self.layer.removeprefix("stride").rstrip("ab"))
+        return max(GRID, _stride(self.layer))
+
+
+def _stride(layer: str) -> int:
+    return int(layer.removeprefix("stride").rstrip("ab"))
 
 
 def looks(*layers: str) -> tuple[Look, ...]:
@@ -57,19 +64,15 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
         """What both sides of a working picture are multiples of."""
         return max(look.stride for look in self.looks)
 
-    @property
-    def grid(self) -> int:
-        """Working pixels between the places of a map: those of the finest look."""
-        return min(look.stride for look in self.looks)
-
     def working(self, pixels: Pixels) -> Pixels:
         """The picture at its working size, uint8[1, h, w, 3]; gray becomes three equal planes."""
         cv2, step = opencv(), self.step
         h, w = (max(64, round(side * self.scale / step) * step) for side in pixels.shape[:2])
         if (h, w) != pixels.shape[:2]:
-            if 0.5 < self.scale < 1:  # what aliases looks like a defect; this averages as INTER_AREA does, in a third of its time
-                pixels = cv2.blur(pixels, (2, 2))
-            pixels = cv2.resize(pixels, (w, h), interpolation=cv2.INTER_AREA if self.scale <= 0.5 else cv2.INTER_LINEAR)
+            near = self.scale > 1 / 3
+            if near and self.scale < 1:  # what aliases looks like a defect; this averages as INTER_AREA does, in a third of its time
+                pixels = cv2.blur(pixels, (2, 2) if self.scale > 0.5 else (3, 3))
+            pixels = cv2.resize(pixels, (w, h), interpolation=cv2.INTER_LINEAR if near else cv2.INTER_AREA)
         if pixels.ndim == 2:
             pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
         return pixels[None]
@@ -83,7 +86,8 @@ def network(sight: Sight) -> bytes:
     """
     nodes, constants = [], [graph.tensor("shortest", np.array(1e-3, np.float32))]
     for layer in dict.fromkeys(look.layer for look in sight.looks):
-        window: dict[str, graph.Attribute] = {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1, 1, 1, 1], "count_include_pad": 1}
+        k = max(1, GRID // _stride(layer))  # the 3 x 3 average, then every k-th place: nearly one average over k + 2
+        window: dict[str, graph.Attribute] = {"kernel_shape": [k + 2] * 2, "strides": [k, k], "pads": [1, 1, 1, 1], "count_include_pad": 1}
         nodes.append(graph.node("AveragePool", [layer], [f"{layer}_whole"], **window))
         if Look(layer=layer, unit=True) in sight.looks:
             nodes += [
