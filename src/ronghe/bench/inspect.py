@@ -65,14 +65,19 @@ def run(
     began = time.monotonic()
     until = None if full else began + _BUDGET
     amounts = amounts or (FULL if full else Amounts())
-    names = [*OURS, *(only or [n for n, m in METHODS.items() if full or not m.full])]
+    ours_first, *ours_after = OURS
+    names = [
+        ours_first,
+        *(only or [n for n, m in METHODS.items() if full or not m.full]),
+        *ours_after,
+    ]  # the peers before our second choice
     with tempfile.TemporaryDirectory(prefix="ronghe-bench-inspect-") as folder:
         splits = [split] if split else _drawn(Path(folder), amounts)
         counts = _counts(splits[0])
         detectors: dict[str, Any] = {}
         for i in range(0, len(names), 2):  # two by two: where time runs out, what came first is whole
             detectors |= _measured(names[i : i + 2], splits, Path(folder), full, amounts.seconds, threads, until)
-    ours = detectors[next(iter(OURS))]
+    ours = detectors[ours_first]
     return {
         "bench": "inspect",
         "networks": detectors,

@@ -24,6 +24,7 @@ RAW: Final = "raw"
 FAR: Final = 95
 """Per cent: the part of a picture's places that are nearer than its farthest, see `unit`."""
 _NEIGHBOURS: Final = 5
+_LEAST: Final = 0.1  # a distance: nearer than this is as good as the same, and single precision could not tell
 _CANDIDATES: Final = 12_000  # places looked at when the bank is chosen; beyond that a random part of them
 _SHADOW: Final = 32  # dimensions of the random projection in which the cover is sought (Johnson & Lindenstrauss 1984)
 
@@ -39,11 +40,17 @@ class Bank(msgspec.Struct, frozen=True, eq=False):
 
     def distance(self, descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
         """d(x) in double precision, float64[h, w], of descriptors [channels, h, w]: what the graph computes in single precision."""
-        x = descriptors.reshape(len(descriptors), -1).T.astype(np.float64)
-        b = self.places.astype(np.float64)
+        middle = self.middle.astype(np.float64)
+        x = descriptors.reshape(len(descriptors), -1).T.astype(np.float64) - middle
+        b = self.places.astype(np.float64) - middle
         square = (x * x).sum(1)[:, None] - 2 * x @ b.T + (b * b).sum(1)
-        nearest = (square / self.reach.astype(np.float64) ** 2).min(1)
-        return np.sqrt(np.maximum(nearest, 0)).reshape(descriptors.shape[1:]) / self.unit
+        nearest = (square / (self.reach.astype(np.float64) * self.unit) ** 2).min(1)
+        return np.sqrt(np.maximum(nearest, _LEAST**2)).reshape(descriptors.shape[1:])
+
+    @property
+    def middle(self) -> Floats:
+        """float32[channels]: distances are computed around it, for lengths cost digits."""
+        return np.asarray(self.places.mean(0, dtype=np.float64), np.float32)
 
 
 def gather(descriptors: Sequence[Floats], size: int, rng: np.random.Generator) -> Bank:
@@ -87,7 +94,7 @@ def _reach(places: Floats) -> Floats:
 def nodes(bank: Bank, look: Look, output: str) -> tuple[list[bytes], list[bytes]]:
     """(nodes, constants) of d(x) as float32[1, 1, h, w], over the look's descriptors float32[1, channels, h, w]."""
     name = look.name
-    b = bank.places.astype(np.float64)
+    b = bank.places.astype(np.float64) - bank.middle.astype(np.float64)
     inverse = 1 / (bank.reach.astype(np.float64) * bank.unit) ** 2
     # |x - b|² / (r u)² = [x, |x|²] · [-2b, 1] / (r u)² + |b|² / (r u)²: one product with the bank
     against = np.concatenate([-2 * b.T, np.ones((1, len(b)))]) * inverse
@@ -95,15 +102,18 @@ def nodes(bank: Bank, look: Look, output: str) -> tuple[list[bytes], list[bytes]
         graph.tensor(f"{name}_against", against.astype(np.float32)),
         graph.tensor(f"{name}_own", ((b * b).sum(1) * inverse).astype(np.float32)),
         graph.tensor(f"{name}_rows", np.array([b.shape[1] + 1, -1], np.int64)),
+        graph.tensor(f"{name}_middle", bank.middle.reshape(1, -1, 1, 1)),
+        graph.tensor(f"{name}_nearest", np.array(_LEAST**2, np.float32)),
         graph.tensor(f"{name}_one", np.array([1, 1], np.int64)),
     ]
     return [
-        graph.node("ReduceSumSquare", [name], [f"{name}_norm"], axes=[1], keepdims=1),
-        graph.node("Concat", [name, f"{name}_norm"], [f"{name}_query"], axis=1),
+        graph.node("Sub", [name, f"{name}_middle"], [f"{name}_apart"]),
+        graph.node("ReduceSumSquare", [f"{name}_apart"], [f"{name}_norm"], axes=[1], keepdims=1),
+        graph.node("Concat", [f"{name}_apart", f"{name}_norm"], [f"{name}_query"], axis=1),
         graph.node("Reshape", [f"{name}_query", f"{name}_rows"], [f"{name}_flat"]),
         graph.node("Gemm", [f"{name}_flat", f"{name}_against", f"{name}_own"], [f"{name}_square"], transA=1),
         graph.node("ReduceMin", [f"{name}_square"], [f"{name}_least"], axes=[1], keepdims=0),
-        graph.node("Relu", [f"{name}_least"], [f"{name}_positive"]),
+        graph.node("Max", [f"{name}_least", f"{name}_nearest"], [f"{name}_positive"]),
         graph.node("Sqrt", [f"{name}_positive"], [f"{name}_scaled"]),
         graph.node("Shape", [name], [f"{name}_size"], start=2, end=4),
         graph.node("Concat", [f"{name}_one", f"{name}_size"], [f"{name}_shape"], axis=0),
