@@ -57,7 +57,7 @@ _detail = click.option(
     type=click.Choice(DETAILS),
     default=DETAILS[0],
     show_default=True,
-    help=_t("fine: look at small pictures pixel by pixel, too, in 2.5 times the time", "fine：小图也按原始像素检测，耗时约 2.5 倍"),
+    help=_t("fine: look at small pictures pixel by pixel, too, in six times the time", "fine：小图也按原始像素检测，耗时约 6 倍"),
 )
 
 

@@ -35,8 +35,8 @@ _FOLDS: Final = 5
 _MARGIN: Final = 4.0  # the reject limit lies where a quarter of the promised rate is expected; what that lets by is reviewed, not passed
 _BANK: Final = 2500
 # Working pixels along the side of a square of the picture's area. Up to 256 px a picture has 5 ms of one core, and half of it is better
-# spent on more good places to compare with than on more pixels. Larger ones are given for
-# their detail: up to 512 px they are looked at closer and closer to pixel by pixel.
+# spent on more good places to compare with than on more pixels. Larger ones are given for their detail: up to 512 px they are looked at
+# closer and closer to pixel by pixel.
 _FAST: Final = (256, 112)
 _FINE: Final = (512, 512)
 DETAILS: Final = ("fast", "fine")
@@ -54,7 +54,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     bank: int = _BANK
     scale: float = 0.0  # working pixels for a pixel of the picture; 0: from the pictures' size and `detail`
-    detail: str = "fast"  # "fine" looks at small pictures, too, at their own size (at least 256 px): 2.5 times the time
+    detail: str = "fast"  # "fine" looks at small pictures, too, at their own size (at least 256 px): six times the time
 
 
 def learn(
