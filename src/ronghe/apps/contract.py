@@ -15,6 +15,7 @@ import msgspec
 
 from ronghe.errors import AppError
 from ronghe.guard.advice import Advice, Evidence
+from ronghe.guard.change import Change
 from ronghe.picture import Picture
 from ronghe.plant.model import Plant
 from ronghe.signals import Window
@@ -59,6 +60,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     advice: tuple[Advice, ...] = ()
     signals: dict[str, float] = {}
+    changes: tuple[Change, ...] = ()
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +120,7 @@ class App(ABC):
         return Text(words, words)
 
     def feedback(self, advice: str, outcome: str) -> None:
-        """Told what became of an advice (a `ronghe.guard.advice.State`)."""
+        """Told what became of an advice (a `ronghe.guard.advice.State`) or of a change (a `ronghe.guard.change.ChangeState`)."""
         return None
 
     def close(self) -> None:

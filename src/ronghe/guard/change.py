@@ -1,0 +1,47 @@
+"""A change: several set-points as one. All are in force and proven, or all are as they were before (ISA-88: a recipe's formula, downloaded
+as one transaction).
+
+    asked → ready (material, people, interlocks) → every check of every set-point → write one after the other, each read back
+          → proof (the first piece is good) → done;  whatever fails on the way: everything written is written back, the last first.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from ronghe.text import Text
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One set-point of a change. `value` is in the unit of the tag's property."""
+
+    tag: str
+    value: float
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What an app, or a person through an app, wants to be changed as one; `settings` are written in their order. Times are ns.
+
+    `ready` and `proof` are conditions in the interlock's language, also over signals of apps (apps/APP/SIGNAL); empty: nothing is asked.
+    """
+
+    id: str
+    app: str
+    name: Text  # what people call it, e.g. "change over press 1 to A-100"
+    settings: tuple[Setting, ...]
+    time: int
+    expires: int  # when nothing may be written any more that was not
+    reason: Text
+    ready: str = ""  # must be true before the first write
+    proof: str = ""  # must become true after the last
+    within: float = 60.0  # s after the last write for the proof
+    who: str = ""  # the person who asked for it; an app alone: ""
+
+
+ChangeState = Literal["waiting", "writing", "proving", "done", "refused", "rolling_back", "rolled_back", "failed", "expired", "rejected"]
+"""Waits for `ready` or for approval; being written; written, its proof awaited; proven; refused by a check, nothing written; being written
+back; as before; could not be written back: a person must look; too old; rejected by a person."""
+
+ENDED: Final = frozenset({"done", "refused", "rolled_back", "failed", "expired", "rejected"})
