@@ -1,7 +1,7 @@
 """A scheduling problem: the facts alone, in ticks since its start. A flexible job shop with what real shops add to it.
 
-An operation occupies one of its machines for its duration, after a set-up where the machine was last left in another family. Machine, set-up
-and people work only where their calendars say so. What these words mean exactly stands beside each field; the checker
+An operation occupies one of its machines for its duration, after a set-up where the machine was last left in another family. Machines and
+people work only where their calendars say so. What these words mean exactly stands beside each field; the checker
 (`ronghe.apps.scheduling.check`) holds every plan to just that.
 """
 
@@ -17,8 +17,8 @@ Tick = int
 
 
 class Off(msgspec.Struct, frozen=True):
-    """When something is not there: start <= t < end. A `stop` breaks off what runs into it (a breakdown, a maintenance window), so nothing may
-    lie across it; a pause (the end of a shift) may be crossed by an operation that `pauses`, whose end moves by as much."""
+    """When something is not there: start <= t < end. Nothing may lie across a `stop` (a breakdown, a maintenance window); a pause (the end of
+    a shift) may be crossed by an operation that `pauses`, whose end moves by as much."""
 
     start: Tick
     end: Tick
