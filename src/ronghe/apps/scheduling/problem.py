@@ -17,7 +17,7 @@ Tick = int
 
 
 class Off(msgspec.Struct, frozen=True):
-    """When something is not there: start <= t < end. Nothing may lie across a `stop` (a breakdown, a maintenance window); a pause (the end of
+    """When something is not there: start <= t < end. Nothing may lie across a `stop` (breakdown, maintenance window); a pause (the end of
     a shift) may be crossed by an operation that `pauses`, whose end moves by as much."""
 
     start: Tick
