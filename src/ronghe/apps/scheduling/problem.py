@@ -2,7 +2,24 @@
 
 An operation occupies one of its machines for its duration, after a set-up where the machine was last left in another family. Machines and
 people work only where their calendars say so. What these words mean exactly stands beside each field; the checker
-(`ronghe.apps.scheduling.check`) holds every plan to just that.
+(`ronghe.apps.scheduling.check`) holds every plan to just that:
+
+1. *Working tick* of an operation on a machine: neither that machine nor a pool it needs people from is off (pause or stop).
+   Its set-up takes as many working ticks in [setup_start, start) as the set-up lasts, and it takes as many in [start, end) as it lasts:
+   neither more nor fewer. setup_start and start are working ticks, and so is end − 1: a set-up is followed at once, pauses aside, by its
+   operation. No tick of [setup_start, end) is a stop; where the operation does not pause, every tick is a working tick. What lasts 0
+   starts where it ends, anywhere.
+2. A machine is taken in [setup_start, end), people too, pauses included. Two things on one machine follow one another (end <= next
+   setup_start), also where one lasts 0; those that begin together stand in the order of their ends, then of the plan.
+3. Set-up of an operation: from the family of the last one before it on that machine which has a family, else from the machine's. It may lie
+   before the release, before the predecessors' ends and before its material comes: only `start` waits for those.
+4. A batch is one thing: one set-up, as long as its longest operation there, pauses if all its operations do, needs of each pool the most
+   that one of them needs; every operation takes its own material. All its operations have the same family ("" too).
+5. What has *begun* (fixed, start < now) is only held to be stated as it is: no calendar, set-up length, release, order or material is held
+   against it (its set-up counts 0), but it is in the way of the others, they wait for its end, and it takes people and material.
+   A fixed `end` is taken as it is, whatever the calendar and the duration say.
+6. Make-span: the latest end. A job ends with its last operation to end. Set-up: Σ of the set-ups' own lengths (pauses left out), once a
+   batch. Objective: Σ weight · figure.
 """
 
 from __future__ import annotations
@@ -18,7 +35,7 @@ Tick = int
 
 class Off(msgspec.Struct, frozen=True):
     """When something is not there: start <= t < end. Nothing may lie across a `stop` (breakdown, maintenance window); a pause (the end of
-    a shift) may be crossed by an operation that `pauses`, whose end moves by as much."""
+    a shift) may be crossed by an operation that `pauses`, whose end moves by as much. Several may overlap: off is where any is."""
 
     start: Tick
     end: Tick
@@ -33,7 +50,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     off: tuple[Off, ...] = ()
     family: str = ""  # what it is set up for at tick 0; "": nothing, and the first set-up is free
     batch: Annotated[
-        int, Meta(ge=1, description="operations of one family that it does together, starting and ending as one (a furnace)")
+        int, Meta(ge=1, description="at most so many operations of one family are done together, starting and ending as one (a furnace)")
     ] = 1
     power: float = 0.0  # kW while it works, for energy and carbon
 
@@ -53,12 +70,12 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     family: str = ""  # "": needs no set-up and leaves the machine as it is
     pauses: bool = True  # may lie across a pause of its machine or people; its set-up may too
     people: dict[str, int] = {}  # pool → how many, from the start of its set-up to its end
-    uses: dict[str, float] = {}  # material → quantity, taken at its start (after the set-up)
-    after: tuple[str, ...] | None = None  # operations that must have ended; None: the one before it in its job
+    uses: dict[str, float] = {}  # material → quantity, taken at its start (after the set-up) from what has come by then
+    after: tuple[str, ...] | None = None  # operations (of any job) that have ended by its start; None: the one before it in its job
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """An order. Late by max(0, end − due), at `weight` a tick."""
+    """An order. No operation of it starts before its release (set-ups may). Late by max(0, end − due), at `weight` a tick."""
 
     name: str
     operations: tuple[Operation, ...]
@@ -70,8 +87,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a machine takes from one family to another. The most specific that fits counts: machine and both families before machine "";
-    a pair that no line names takes 0."""
+    """How long a machine takes from one family to another (both named; the same family twice is a pair like others). The line of that
+    machine counts before the line of machine ""; a pair that no line names takes 0."""
 
     before: str
     after: str
@@ -80,7 +97,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
-    """People of one skill, or a tool of which there are several: at every tick at most `size` are in use; none where it is off."""
+    """People of one skill, or a tool of which there are several: at every tick at most `size` are in use; none where it is off (what needs
+    them stands still there, or may not lie there: like a machine's)."""
 
     name: str
     size: int
@@ -97,7 +115,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fixed(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation that has begun, or must not be moved: where and when. `end` where it is known better than by its duration."""
+    """An operation that has begun, or must not be moved: where and when. `end` where it is known better than by its duration. Fixed ones
+    that start together on a machine with batches are one batch."""
 
     operation: str
     machine: str
