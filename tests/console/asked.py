@@ -30,7 +30,14 @@ class Shapes(App):
         Page(slug="kept", title=Text("Kept shapes", "已存形状"), view="no-such-view"),
         Page(slug="more", title=Text("More", "更多")),
     )
-    verbs: ClassVar[Mapping[str, Right]] = {"sizes": "read", "drawn": "read", "note": "operate", "send": "change", "fail": "read"}
+    verbs: ClassVar[Mapping[str, Right]] = {
+        "sizes": "read",
+        "drawn": "read",
+        "table": "read",
+        "note": "operate",
+        "send": "change",
+        "fail": "read",
+    }
 
     def __init__(self, name: str, plant: Plant, equipment: str, state: Path) -> None:
         super().__init__(name, plant, equipment, Options(), state)
@@ -52,6 +59,8 @@ class Shapes(App):
             return {"sizes": self.sizes, "asked": body, "who": question.who}
         if question.verb == "drawn":
             return encode(np.full((int(body["height"]), int(body["width"])), 90, np.uint8))
+        if question.verb == "table":
+            return b"name,corners\n"
         if question.verb == "note":
             self.notes.append(body)
             return {"notes": len(self.notes)}

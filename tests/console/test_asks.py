@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import httpx
@@ -27,6 +28,20 @@ def test_reading_takes_nothing_but_a_sign_in(shapes: Shapes, station: Station) -
     assert answer.json()["asked"] == {"count": "3", "名": "形"}
     assert answer.json()["who"] == "viewer1"
     assert station.client().get(f"{SHAPES}/sizes").status_code == 401
+
+
+def test_a_question_may_have_a_shape(shapes: Shapes, station: Station) -> None:
+    viewer = station.client(Role.VIEWER)
+    moves = [{"operation": "A-1.10", "start": 3}]
+    asked = {"moves": json.dumps(moves), "event": '{"kind": "rush"}', "name": "[open"}
+    refused = viewer.get(f"{SHAPES}/sizes", params=asked)
+    assert refused.status_code == 400
+    assert "name is not JSON" in refused.json()["what"]["en"]
+    assert viewer.get(f"{SHAPES}/sizes", params=asked | {"name": "3"}).json()["asked"] == {
+        "moves": moves,
+        "event": {"kind": "rush"},
+        "name": "3",
+    }
 
 
 @pytest.mark.parametrize(
@@ -66,6 +81,8 @@ def test_pictures_go_both_ways(shapes: Shapes, station: Station) -> None:
     got = engineer.get(f"{SHAPES}/drawn", params={"height": 20, "width": 33})
     assert got.headers["content-type"] == "image/jpeg"
     assert decode(got.content).shape == (20, 33)
+    kept = engineer.get(f"{SHAPES}/table")
+    assert (kept.headers["content-type"], kept.content) == ("application/octet-stream", b"name,corners\n")
 
 
 def test_a_large_picture_is_taken_and_a_huge_one_refused(shapes: Shapes, station: Station) -> None:
