@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -26,27 +27,29 @@ def node() -> str:
 
 
 def folder() -> Path:
-    """A folder with our peer scripts (*.js) beside an installed `node_modules`; made once per version of package-lock.json."""
+    """A folder with our peer scripts (*.js) beside an installed `node_modules`; made once per package-lock.json, by one process at a time."""
     node()
     lock = (_HERE / "package-lock.json").read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     place = cache / "ronghe" / f"peers-{hashlib.sha256(lock).hexdigest()[:12]}"
-    if not (place / "ready").exists():
-        place.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(_HERE / name, place / name)
-        done = subprocess.run(
-            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=place, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RongheError(
-                Text(f"npm could not install the peers: {done.stderr[-400:]}", f"npm 安装对比程序失败：{done.stderr[-400:]}"),
-                where=str(place),
-                todo=Text("check the network and try again", "请检查网络后重试"),
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        if not (place / "ready").exists():
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(_HERE / name, place / name)
+            done = subprocess.run(
+                ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=place, capture_output=True, text=True, check=False
             )
-        (place / "ready").touch()
-    for script in _HERE.glob("*.js"):
-        target = place / script.name
-        if not target.exists() or target.read_bytes() != script.read_bytes():
-            shutil.copy(script, target)
+            if done.returncode:
+                raise RongheError(
+                    Text(f"npm could not install the peers: {done.stderr[-400:]}", f"npm 安装对比程序失败：{done.stderr[-400:]}"),
+                    where=str(place),
+                    todo=Text("check the network and try again", "请检查网络后重试"),
+                )
+            (place / "ready").touch()
+        for script in _HERE.glob("*.js"):
+            target = place / script.name
+            if not target.exists() or target.read_bytes() != script.read_bytes():
+                shutil.copy(script, target)
     return place

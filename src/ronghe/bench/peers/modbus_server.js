@@ -47,13 +47,26 @@ const vector = {
   setCoil: write("coil"),
 };
 
-const server = new ServerTCP(vector, { host: "127.0.0.1", port: Number(process.argv[2] || 0), debug: false, unitID: 255 });
-server.on("initialized", () => console.log(`ready ${server._server.address().port}`));
-server.on("socketError", () => {});
-server.on("serverError", (error) => {
-  console.error(error);
-  process.exit(1);
-});
+// ServerTCP takes port 0 for its default, 502: a free one is looked for here.
+function serve(port) {
+  const server = new ServerTCP(vector, { host: "127.0.0.1", port, debug: false, unitID: 255 });
+  server.on("initialized", () => console.log(`ready ${port}`));
+  server.on("socketError", () => {});
+  server.on("serverError", (error) => {
+    console.error(error);
+    process.exit(1);
+  });
+}
+
+const wanted = Number(process.argv[2] || 0);
+if (wanted) {
+  serve(wanted);
+} else {
+  const probe = require("net").createServer().listen(0, "127.0.0.1", () => {
+    const { port } = probe.address();
+    probe.close(() => serve(port));
+  });
+}
 
 require("readline")
   .createInterface({ input: process.stdin })
