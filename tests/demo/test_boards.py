@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ronghe.apps.quality.boards import overlap
-from ronghe.apps.quality.template import Comparer
+from ronghe.apps.quality.boards.pairs import overlap
+from ronghe.apps.quality.boards.template import Comparer
 from ronghe.demo.boards import MOUSEBITE, OPEN, SHORT, SPUR, boards, photographed
 from ronghe.demo.etcher import HOT_BATH, NOMINAL_BATH, NOMINAL_SPEED, Etcher
 from ronghe.demo.hall import KEPT, Line

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 import ronghe
-from ronghe.apps.quality.records import Records
-from ronghe.apps.quality.template import NAMES
+from ronghe.apps.quality.boards.template import NAMES
+from ronghe.apps.quality.line.records import Records
 from ronghe.demo.press import STROKES
 from ronghe.demo.rig import LEVELS, NOMINAL_FAN, SENSORS, Rig, cycles, split
 from ronghe.guard import Ledger

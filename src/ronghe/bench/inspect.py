@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ronghe.apps.quality.files import parts as part_files
+from ronghe.apps.quality.inspector.files import parts as part_files
 from ronghe.bench.inspect_methods import METHODS
 from ronghe.bench.inspect_process import OURS
 

@@ -13,12 +13,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ronghe.apps.quality.bank import RAW
-from ronghe.apps.quality.descriptors import network
-from ronghe.apps.quality.files import parts as part_files
-from ronghe.apps.quality.learn import Options, learn
-from ronghe.apps.quality.measures import auroc
-from ronghe.apps.quality.packing import pack, unpack
+from ronghe.apps.quality.inspector.bank import RAW
+from ronghe.apps.quality.inspector.descriptors import network
+from ronghe.apps.quality.inspector.files import parts as part_files
+from ronghe.apps.quality.inspector.learn import Options, learn
+from ronghe.apps.quality.inspector.measures import auroc
+from ronghe.apps.quality.inspector.packing import pack, unpack
 from ronghe.bench import parts
 from ronghe.bench.inspect_methods import METHODS, Detector, Fitted, fit
 from ronghe.models import graph, load, save

@@ -12,13 +12,13 @@ import click
 import msgspec
 
 from ronghe import picture
-from ronghe.apps.quality import files
-from ronghe.apps.quality import protocol as protocols
-from ronghe.apps.quality.evaluate import Report, samples
-from ronghe.apps.quality.evaluate import evaluate as evaluate_samples
-from ronghe.apps.quality.inspector import Inspector, Judgement
-from ronghe.apps.quality.learn import DETAILS, FALSE_REJECT, REVIEW, Options, learn
-from ronghe.apps.quality.packing import pack, parity, unpack
+from ronghe.apps.quality.inspector import files
+from ronghe.apps.quality.inspector import protocol as protocols
+from ronghe.apps.quality.inspector.evaluate import Report, samples
+from ronghe.apps.quality.inspector.evaluate import evaluate as evaluate_samples
+from ronghe.apps.quality.inspector.inspector import Inspector, Judgement
+from ronghe.apps.quality.inspector.learn import DETAILS, FALSE_REJECT, REVIEW, Options, learn
+from ronghe.apps.quality.inspector.packing import pack, parity, unpack
 from ronghe.cli import quality_boards, quality_classify, quality_watch
 from ronghe.errors import PictureError
 from ronghe.models import load, save

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from ronghe.apps.quality import boards as pairs
-from ronghe.apps.quality.boards import Report
-from ronghe.apps.quality.boards_learn import learn, pack, unpack
-from ronghe.apps.quality.template import Comparer, Comparison, Settings
+from ronghe.apps.quality.boards import pairs
+from ronghe.apps.quality.boards.learn import learn, pack, unpack
+from ronghe.apps.quality.boards.pairs import Report
+from ronghe.apps.quality.boards.template import Comparer, Comparison, Settings
 from ronghe.models import load, save
 from ronghe.picture import read
 from ronghe.text import Text, language

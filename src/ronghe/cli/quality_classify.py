@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 
 from ronghe import picture
-from ronghe.apps.quality import classify_evaluate as judged
-from ronghe.apps.quality import labels
-from ronghe.apps.quality.classify import Classes, Judged, pack, unpack
-from ronghe.apps.quality.classify_evaluate import Report, Split, describe
-from ronghe.apps.quality.classify_learn import DOUBT
-from ronghe.apps.quality.classify_look import Box, Look, network
+from ronghe.apps.quality.classes import evaluate as judged
+from ronghe.apps.quality.classes import labels
+from ronghe.apps.quality.classes.evaluate import Report, Split, describe
+from ronghe.apps.quality.classes.judge import Classes, Judged, pack, unpack
+from ronghe.apps.quality.classes.learn import DOUBT
+from ronghe.apps.quality.classes.look import Box, Look, network
 from ronghe.errors import AppError, PictureError
 from ronghe.models import load, save
 from ronghe.text import Text

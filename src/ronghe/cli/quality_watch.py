@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ronghe.apps.quality import spc as charts
-from ronghe.apps.quality.capability import LEAST, capability
-from ronghe.apps.quality.gauge import Study, study
+from ronghe.apps.quality.charts import spc as charts
+from ronghe.apps.quality.charts.capability import LEAST, capability
+from ronghe.apps.quality.charts.gauge import Study, study
 from ronghe.errors import AppError
 from ronghe.text import Text, language
 

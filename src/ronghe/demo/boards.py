@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ronghe.apps.quality.boards import Marked, find, pictures
+from ronghe.apps.quality.boards.pairs import Marked, find, pictures
 from ronghe.picture.libraries import opencv
 
 Pixels = NDArray[np.uint8]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ronghe.apps.quality.boards import Marked
+from ronghe.apps.quality.boards.pairs import Marked
 from ronghe.demo.boards import MOUSEBITE, OPEN, SHORT, SPUR, Board
 
 NOMINAL_SPEED, NOMINAL_BATH = 1.2, 48.0  # m/min, Cel

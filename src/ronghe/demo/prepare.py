@@ -19,9 +19,9 @@ import numpy as np
 from ronghe.apps.maintenance.cause import Measured
 from ronghe.apps.maintenance.normal import learn
 from ronghe.apps.maintenance.packing import pack
-from ronghe.apps.quality import template_judge
-from ronghe.apps.quality.template import Comparer
-from ronghe.apps.quality.template_judge import Templates
+from ronghe.apps.quality.boards import judge as template_judge
+from ronghe.apps.quality.boards.judge import Templates
+from ronghe.apps.quality.boards.template import Comparer
 from ronghe.demo.boards import boards
 from ronghe.demo.rig import SENSORS, cycles, split
 from ronghe.models import save

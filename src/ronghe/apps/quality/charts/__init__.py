@@ -1,0 +1,1 @@
+"""Statistics of a process: control charts, capability, gauge studies, and the chances and run lengths behind them."""
