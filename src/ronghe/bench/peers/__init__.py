@@ -27,7 +27,7 @@ def node() -> str:
 
 
 def folder() -> Path:
-    """A folder with our peer scripts (*.js) beside an installed `node_modules`; made once per package-lock.json, by one process at a time."""
+    """A folder with our peer scripts (*.js) beside an installed `node_modules`; made once per package-lock.json, by one process."""
     node()
     lock = (_HERE / "package-lock.json").read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
