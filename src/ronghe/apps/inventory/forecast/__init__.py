@@ -1,0 +1,1 @@
+"""Demand forecasting: methods, classification, honest back-tests, intervals whose coverage is measured."""

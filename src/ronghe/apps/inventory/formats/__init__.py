@@ -1,0 +1,1 @@
+"""What people and other programs keep their items, demand and instances in."""

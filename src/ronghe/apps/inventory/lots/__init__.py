@@ -1,0 +1,1 @@
+"""Lot sizes for a demand that is known."""

@@ -1,0 +1,1 @@
+"""Several stages: serial, assembly and distribution systems under stochastic and guaranteed service."""
