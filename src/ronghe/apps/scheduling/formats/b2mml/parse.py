@@ -1,13 +1,4 @@
-"""Schedules in the shape of B2MML, MESA's form of ISA-95 (IEC 62264-2), as JSON: what an ERP hands down and an MES hands back.
-
-    OperationsSchedule → OperationsRequest (an order) → SegmentRequirement (an operation)
-        → EquipmentRequirement (with EquipmentUse "Alternative" where one of several is needed), PersonnelRequirement, MaterialRequirement
-    OperationsCapability → EquipmentCapability (CapabilityType "Unattainable": when off), PersonnelCapability, MaterialCapability
-    ResourceRelationshipNetwork → ResourceNetworkConnection (set-up from family to family; ISA-95 has no other place for it)
-
-Identifiers may stand bare or as {"Value": …}, quantities as numbers or as {"QuantityString": …}; one element may stand for a list of one.
-What the standard leaves to properties is read from and written to these: Duration, SetupFamily, Pauses, BatchSize, Power, Weight.
-"""
+"""B2MML-shaped JSON → a problem; every refusal names its element."""
 
 from __future__ import annotations
 
@@ -28,7 +19,6 @@ from ronghe.apps.scheduling.problem import (
     Machine,
     Off,
     Operation,
-    Plan,
     Pool,
     Problem,
     Setup,
@@ -36,14 +26,11 @@ from ronghe.apps.scheduling.problem import (
     Weights,
 )
 from ronghe.errors import AppError, RongheError
-from ronghe.signals.when import format_time, parse_time
+from ronghe.signals.when import parse_time
 from ronghe.text import Text
 
 _LARGEST: Final = 64 * 1024 * 1024
 _DURATION: Final = re.compile(r"P(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?")
-
-
-# --- reading ------------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,136 +282,3 @@ class _Reader:
 
 def _taken(material: _Node) -> bool:
     return material.text("MaterialUse", "Consumed") == "Consumed"
-
-
-# --- writing ------------------------------------------------------------------------------------------------------------------------
-
-
-def write(problem: Problem, path: Path, plan: Plan | None = None) -> None:
-    """Writes the problem; with a plan its times, too, see `document`."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(document(problem, plan)), indent=1))
-
-
-def document(p: Problem, plan: Plan | None = None) -> dict[str, Any]:
-    """The problem. With a plan, each SegmentRequirement has the window that the plan gives it (EarliestStartTime, LatestEndTime) and its
-    machine (PlannedEquipmentID), and what has ended by the problem's `now` is in OperationsPerformance."""
-    planned = {a.operation: a for a in plan.assigned} if plan is not None else {}
-    begun = {f.operation: f for f in p.fixed}
-
-    def at(tick: Tick) -> str:
-        return format_time(p.start + round(tick * p.tick * 1e9))
-
-    def span(ticks: Tick) -> str:
-        return f"PT{ticks * p.tick:.10g}S"
-
-    def off(entries: tuple[Off, ...]) -> list[dict[str, Any]]:
-        return [
-            {"CapabilityType": "Unattainable", "StartTime": at(o.start), "EndTime": at(o.end), "Reason": o.why, "Stop": o.stop}
-            for o in entries
-        ]
-
-    def segment(o: Operation) -> dict[str, Any]:
-        said: dict[str, Any] = {
-            "ID": o.name,
-            "ProcessSegmentID": o.name.rpartition("/")[2],
-            "SegmentParameter": _properties(SetupFamily=o.family, Pauses=o.pauses, **({"First": True} if o.after == () else {})),
-            "EquipmentRequirement": [
-                {
-                    "EquipmentID": c.machine,
-                    "EquipmentUse": "Alternative" if len(o.choices) > 1 else "Required",
-                    "EquipmentRequirementProperty": _properties(Duration=span(c.duration)),
-                }
-                for c in o.choices
-            ],
-            "PersonnelRequirement": [{"PersonnelClassID": name, "Quantity": n} for name, n in o.people.items()],
-            "MaterialRequirement": [{"MaterialDefinitionID": name, "MaterialUse": "Consumed", "Quantity": q} for name, q in o.uses.items()],
-            "SegmentDependency": [{"DependencyType": "AfterEnd", "SegmentID": name} for name in o.after or ()],
-        }
-        if (f := begun.get(o.name)) is not None:
-            said |= {"ActualStartTime": at(f.start), "ActualEquipmentID": f.machine} | (
-                {"ActualEndTime": at(f.end)} if f.end is not None else {}
-            )
-        if (a := planned.get(o.name)) is not None:
-            said |= {"EarliestStartTime": at(a.start), "LatestEndTime": at(a.end), "PlannedEquipmentID": a.machine}
-        return {k: v for k, v in said.items() if v != []}
-
-    schedule = {
-        "ID": p.name,
-        "StartTime": at(0),
-        "OperationsScheduleProperty": _properties(
-            Tick=f"PT{p.tick:.10g}S",
-            Now=at(p.now),
-            Makespan=p.weights.makespan,
-            Tardiness=p.weights.tardiness,
-            Setup=p.weights.setup,
-        ),
-        "OperationsRequest": [
-            {
-                "ID": j.name,
-                "StartTime": at(j.release),
-                **({"EndTime": at(j.due)} if j.due is not None else {}),
-                "OperationsDefinitionID": j.product,
-                "OperationsRequestProperty": _properties(Weight=j.weight, Quantity=j.quantity),
-                "SegmentRequirement": [segment(o) for o in j.operations],
-            }
-            for j in p.jobs
-        ],
-    }
-    capability = {
-        "EquipmentCapability": [
-            {
-                "EquipmentID": m.name,
-                "Unattainable": off(m.off),
-                "EquipmentCapabilityProperty": _properties(SetupFamily=m.family, BatchSize=m.batch, Power=m.power),
-            }
-            for m in p.machines
-        ],
-        "PersonnelCapability": [{"PersonnelClassID": pool.name, "Quantity": pool.size, "Unattainable": off(pool.off)} for pool in p.pools],
-        "MaterialCapability": [
-            {"MaterialDefinitionID": a.material, "StartTime": at(a.at), "Quantity": a.quantity, "Reason": a.source} for a in p.arrivals
-        ],
-    }
-    connections = [
-        {
-            "FromResourceReference": {"ResourceID": s.before, "ResourceType": "SetupFamily"},
-            "ToResourceReference": {"ResourceID": s.after, "ResourceType": "SetupFamily"},
-            "ResourceNetworkConnectionProperty": _properties(
-                Duration=span(s.duration), **({"EquipmentID": s.machine} if s.machine else {})
-            ),
-        }
-        for s in p.setups
-    ]
-    said: dict[str, Any] = {"OperationsSchedule": schedule, "OperationsCapability": capability}
-    if connections:
-        said["ResourceRelationshipNetwork"] = [{"ID": "setup", "ResourceNetworkConnection": connections}]
-    if plan is not None:
-        said["OperationsPerformance"] = _performance(p, plan, at)
-    return said
-
-
-def _performance(p: Problem, plan: Plan, at: Any) -> dict[str, Any]:
-    ended = {a.operation: a for a in plan.assigned if a.end <= p.now}
-    responses = []
-    for job in p.jobs:
-        done = [ended[o.name] for o in job.operations if o.name in ended]
-        if done:
-            responses.append(
-                {
-                    "OperationsRequestID": job.name,
-                    "ResponseState": "Completed" if len(done) == len(job.operations) else "Running",
-                    "SegmentResponse": [
-                        {
-                            "ID": a.operation,
-                            "ActualStartTime": at(a.start),
-                            "ActualEndTime": at(a.end),
-                            "EquipmentActual": [{"EquipmentID": a.machine}],
-                        }
-                        for a in done
-                    ],
-                }
-            )
-    return {"ID": p.name, "OperationsResponse": responses}
-
-
-def _properties(**values: str | float | bool) -> list[dict[str, Any]]:
-    return [{"ID": name, "Value": value} for name, value in values.items() if value != ""]
