@@ -79,7 +79,7 @@ class Graph:
         there = [at[o.name] for j in problem.jobs for o in j.operations]
         index = {m.name: i for i, m in enumerate(problem.machines)}
         # Operations that last 0 stand before others that start with them, in the order of their jobs.
-        order = np.lexsort((np.arange(len(there)), [a.end for a in there], [a.start for a in there]))
+        order = np.lexsort((np.arange(len(there)), np.array([a.end for a in there]), np.array([a.start for a in there])))
         return order.astype(np.int64), np.array([index[a.machine] for a in there], np.int64)
 
 
