@@ -2,6 +2,8 @@
 
 from ronghe.guard.advice import Advice, Evidence, Expected, State
 from ronghe.guard.case import Case, Check, Effect, Measured, Step, Watched
+from ronghe.guard.change import Change, ChangeState, Put, Setting
+from ronghe.guard.changecase import ChangeCase
 from ronghe.guard.guard import Guard
 from ronghe.guard.ledger import Entry, Ledger, Verification
 from ronghe.guard.limits import check_guard, check_guards
@@ -9,6 +11,9 @@ from ronghe.guard.limits import check_guard, check_guards
 __all__ = [
     "Advice",
     "Case",
+    "Change",
+    "ChangeCase",
+    "ChangeState",
     "Check",
     "Effect",
     "Entry",
@@ -17,6 +22,8 @@ __all__ = [
     "Guard",
     "Ledger",
     "Measured",
+    "Put",
+    "Setting",
     "State",
     "Step",
     "Verification",

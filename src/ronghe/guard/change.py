@@ -34,7 +34,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     time: int
     expires: int  # when nothing may be written any more that was not
     reason: Text
-    ready: str = ""  # must be true before the first write
+    ready: tuple[str, ...] = ()  # each must be true before the first write; it is waited for
     proof: str = ""  # must become true after the last
     within: float = 60.0  # s after the last write for the proof
     who: str = ""  # the person who asked for it; an app alone: ""
@@ -45,3 +45,25 @@ ChangeState = Literal["waiting", "writing", "proving", "done", "refused", "rolli
 back; as before; could not be written back: a person must look; too old; rejected by a person."""
 
 ENDED: Final = frozenset({"done", "refused", "rolled_back", "failed", "expired", "rejected"})
+
+PutState = Literal["waiting", "kept", "sending", "written", "restoring", "restored", "lost"]
+"""Not written (yet, or the device said a clear no); in force before, not to be written; sent, or about to be, and not yet read back; read
+back; the old value is being put back; the old value was read back; could not be put back: a person must look."""
+
+
+class Put(msgspec.Struct, frozen=True, kw_only=True):
+    """One set-point of a change that has begun. Values in `unit`; `time` (ns): when it came into its state."""
+
+    tag: str
+    unit: str
+    old: float  # what was in force before
+    value: float  # what is to be in force, as the device will hold it
+    state: PutState = "waiting"
+    time: int = 0
+    shows: float | None = None  # what the device showed instead of what was written
+    tries: int = 0  # to put the old value back
+
+    @property
+    def touched(self) -> bool:
+        """Whether the device may hold something else than before."""
+        return self.state in ("sending", "written", "restoring")

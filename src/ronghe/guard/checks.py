@@ -54,6 +54,14 @@ def ask(q: Question) -> tuple[Check, ...]:
     return tuple(c for check in _ALL for c in check(q))
 
 
+def ask_change(q: Question) -> tuple[Check, ...]:
+    """All checks of a set-point that is written as one of several: also that the way back is open. Of one that is at its value already
+    only what does not ask about a write."""
+    if _at_value(q):
+        return tuple(c for check in (_stop, _mode, _expiry, _free, _value, _envelope, _setpoint, _interlock) for c in check(q))
+    return (*ask(q), *_way_back(q))
+
+
 def ask_restore(q: Question, old: float, written: float) -> tuple[Check, ...]:
     """The checks of putting back `old`, which was in force before: kill switch, envelope, and that what is in force is what was written.
 
@@ -118,16 +126,33 @@ def _expiry(q: Question) -> Iterator[Check]:
         yield Check(name="expiry", ok=False, text=Text(f"expired {-left:.0f} s ago, at {at}", f"已于 {at} 过期（{-left:.0f} s 前）"))
 
 
-def _duplicate(q: Question) -> Iterator[Check]:
-    current = q.current.value
+def _free(q: Question) -> Iterator[Check]:
+    text = Text("no other case is open", "没有其他未结事项")
     if q.busy:
         text = Text(f"case {q.busy} for this set-point is still open", f"该设定值的事项 {q.busy} 尚未结束")
-        yield Check(name="duplicate", ok=False, text=text)
-    elif current is not None and abs(q.advice.value - current) <= q.limits.tolerance:
-        now = quantity(current, q.limits.unit)
+    yield Check(name="duplicate", ok=not q.busy, text=text)
+
+
+def _at_value(q: Question) -> bool:
+    return q.current.value is not None and abs(q.advice.value - q.current.value) <= q.limits.tolerance
+
+
+def _duplicate(q: Question) -> Iterator[Check]:
+    if not q.busy and _at_value(q):
+        assert q.current.value is not None
+        now = quantity(q.current.value, q.limits.unit)
         yield Check(name="duplicate", ok=False, text=Text(f"the set-point is at {now} already", f"设定值已是 {now}"))
     else:
-        yield Check(name="duplicate", ok=True, text=Text("no other case is open", "没有其他未结事项"))
+        yield from _free(q)
+
+
+def _way_back(q: Question) -> Iterator[Check]:
+    """What could not be put back must not be written as a part of something that may have to be put back."""
+    if q.current.value is None:
+        return
+    (old,) = _within(q.limits, q.current.value)
+    text = Text(f"to be put back if need be: {old.text.en}", f"必要时须能恢复：{old.text.in_('zh')}")
+    yield Check(name="way_back", ok=old.ok, text=text)
 
 
 def _hold(q: Question) -> Iterator[Check]:

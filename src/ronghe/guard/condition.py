@@ -9,7 +9,9 @@
     operand    = tag | number [ unit ] | "true" | "false"
 
 Units are UCUM codes and are converted to the tag's. A tag alone must be a bool. A tag that begins with a digit, or holds a space or a
-bracket, is written in quotes. For the text of `watch` see `ronghe.guard.effect`.
+bracket, is written in quotes. The signals of apps are tags, too: apps/APP/SIGNAL, numbers without unit.
+
+For the text of `watch` see `ronghe.guard.effect`.
 
 A tag that is not known (no Good value, or too old) makes its comparison unknown; "and", "or", "not" follow Kleene's strong logic
 (Kleene, 1952: "Introduction to Metamathematics", §64): unknown and false is false, unknown or true is true, all else unknown. Only a
@@ -28,6 +30,7 @@ from typing import Final
 from ronghe.errors import GuardError, RongheError
 from ronghe.guard.lexer import Lexer, Token, error
 from ronghe.plant import units
+from ronghe.plant.checks import computed_by
 from ronghe.plant.model import Plant, Property
 from ronghe.text import Text
 
@@ -269,9 +272,11 @@ class Parser:
         raise self.wrong(token, Text(f"expected a tag or a number, found {what}", f"此处应为测点或数值，却是{what_zh}"))
 
     def property_of(self, tag: Token) -> Property:
-        """The property of a tag that the plant has, and that is no text. Raises GuardError."""
+        """The property of a tag that the plant has, and that is no text; of an app's signal, a number without unit. Raises GuardError."""
         if tag.text not in self.plant.tags:
-            near = difflib.get_close_matches(tag.text, self.plant.tags, 1, 0.6)
+            if computed_by(tag.text) in self.plant.apps:
+                return Property(property=tag.text)
+            near = difflib.get_close_matches(tag.text, [*self.plant.tags, *(f"apps/{a}/" for a in self.plant.apps)], 1, 0.6)
             todo = Text(f"did you mean {near[0]}?", f"是否想写 {near[0]}？") if near else Text("see tags.csv", "请查 tags.csv")
             raise self.wrong(tag, Text(f"no tag {tag.text}", f"没有测点 {tag.text}"), todo)
         prop = self.plant.property_of(tag.text)

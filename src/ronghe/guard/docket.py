@@ -1,4 +1,4 @@
-"""The docket: all cases as the ledger tells them. A change goes into the ledger first, and only then into memory."""
+"""The docket: all cases and changes as the ledger tells them. A change goes into the ledger first, and only then into memory."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 from ronghe.errors import GuardError, LedgerError
 from ronghe.guard.advice import State
 from ronghe.guard.case import KINDS, Case, Event, fold
+from ronghe.guard.changecase import CHANGE_KINDS, ChangeCase, ChangeEvent, fold_change
 from ronghe.guard.checks import Move
 from ronghe.guard.ledger import Ledger
 from ronghe.guard.limits import Limits
@@ -19,6 +20,7 @@ from ronghe.text import Text
 
 KEPT = 2000
 """Closed cases that stay in memory; the ledger has them all."""
+KEPT_CHANGES = 200
 
 
 class Docket:
@@ -34,6 +36,12 @@ class Docket:
         """Advice id → case id, of all times."""
         self.open: dict[str, str] = {}
         """Tag → its open case."""
+        self.changes: dict[str, ChangeCase] = {}
+        self.changes_came = 0
+        self.by_change: dict[str, str] = {}
+        """Change id → the id of its case, of all times."""
+        self.changing: dict[str, str] = {}
+        """Tag → the open change that it belongs to."""
         self.moves: dict[str, list[Move]] = defaultdict(list)
         """Tag → what the guard wrote to it lately."""
         self.unvalued: set[str] = set()
@@ -50,6 +58,20 @@ class Docket:
         except KeyError:
             todo = Text("old cases are in the ledger: `ronghe ledger show`", "较早的事项见账本：`ronghe ledger show`")
             raise GuardError(Text(f"no case {case_id!r}", f"没有事项 {case_id!r}"), todo=todo) from None
+
+    def busy(self, tag: str) -> str:
+        """The open case or change of a set-point; "" for none."""
+        return self.open.get(tag, "") or self.changing.get(tag, "")
+
+    def change(self, change_id: str) -> ChangeCase:
+        """Raises GuardError for an id that is not in memory."""
+        try:
+            return self.changes[change_id]
+        except KeyError:
+            todo = Text(
+                "old changes are in the ledger: `ronghe ledger show --kind change`", "较早的变更见账本：`ronghe ledger show --kind change`"
+            )
+            raise GuardError(Text(f"no change {change_id!r}", f"没有变更 {change_id!r}"), todo=todo) from None
 
     def record(self, kind: str, case: Case, state: State, who: str, text: Text, **changes: Any) -> Case:
         """One change of one case. Raises LedgerError when it cannot be recorded: then nothing has changed."""
@@ -70,6 +92,20 @@ class Docket:
             return self._apply(entry.time, kind, event)
 
         return await asyncio.shield(keep())  # else a caller that goes away would leave memory behind the ledger
+
+    def add_change(self, kind: str, event: ChangeEvent) -> ChangeCase:
+        """One event of one change. Raises LedgerError when it cannot be recorded: then nothing has changed."""
+        entry = self._ledger.append(f"change.{kind}", event)
+        return self._apply_change(entry.time, kind, event)
+
+    async def intend_change(self, kind: str, event: ChangeEvent) -> ChangeCase:
+        """As `add_change`, but a slow disk does not hold up the loop; see `intend`."""
+
+        async def keep() -> ChangeCase:
+            entry = await asyncio.to_thread(self._ledger.append, f"change.{kind}", event)
+            return self._apply_change(entry.time, kind, event)
+
+        return await asyncio.shield(keep())
 
     def stop(self, on: bool, who: str, why: str) -> None:
         """Records that the kill switch was turned. Raises LedgerError."""
@@ -93,6 +129,12 @@ class Docket:
                             self._apply(entry.time, kind, event)
                     except (msgspec.ValidationError, KeyError) as e:
                         what = Text(f"entry {entry.seq} is no event of a case: {e}", f"第 {entry.seq} 条不是有效的事项记录：{e}")
+                        raise LedgerError(what) from e
+                elif group == "change" and kind in CHANGE_KINDS:
+                    try:
+                        self._apply_change(entry.time, kind, msgspec.convert(entry.body, ChangeEvent, strict=False))
+                    except (msgspec.ValidationError, KeyError) as e:
+                        what = Text(f"entry {entry.seq} is no event of a change: {e}", f"第 {entry.seq} 条不是有效的变更记录：{e}")
                         raise LedgerError(what) from e
 
     def _apply(self, time: int, kind: str, event: Event) -> Case:
@@ -118,6 +160,28 @@ class Docket:
         self.version += 1
         if len(self.cases) > 2 * KEPT:
             self._forget()
+        return case
+
+    def _apply_change(self, time: int, kind: str, event: ChangeEvent) -> ChangeCase:
+        case, put = fold_change(self.changes, time, kind, event), event.put
+        if kind == "asked":
+            self.changes_came += 1
+            self.by_change[case.change.id] = case.id
+        elif put is not None and kind in ("send", "restore"):
+            self.moves[put.tag].append(Move(case.id, time, abs(put.value - put.old)))
+            self._trim(put.tag, time)
+        elif put is not None and kind == "answer" and put.state == "waiting":  # nothing was written
+            self.moves[put.tag] = [m for m in self.moves[put.tag] if m.case != case.id]
+        for setting in case.change.settings:
+            if case.open:
+                self.changing[setting.tag] = case.id
+            elif self.changing.get(setting.tag) == case.id:
+                del self.changing[setting.tag]
+        self.version += 1
+        if len(self.changes) > 2 * KEPT_CHANGES:
+            closed = [i for i, c in self.changes.items() if not c.open]
+            for change_id in closed[: len(self.changes) - KEPT_CHANGES]:
+                del self.changes[change_id]
         return case
 
     def _trim(self, tag: str, now: int) -> None:

@@ -12,6 +12,7 @@ from ronghe.guard.docket import Docket
 from ronghe.guard.effect import Watcher
 from ronghe.guard.hands import Hands
 from ronghe.guard.limits import Limits
+from ronghe.guard.patience import ATTEMPTS, Patience
 from ronghe.guard.stop import StopFile
 from ronghe.guard.view import View
 from ronghe.plant.model import Plant
@@ -19,10 +20,6 @@ from ronghe.text import Text
 
 GUARD: Final = "guard"
 """Who did it, in histories, where it was no person and no app."""
-ATTEMPTS: Final = 3
-"""To put an old value back."""
-_SLACK: Final = 5.0  # s, for a sample to come through
-_GRACE: Final = 5  # times the read-back time, after a restart, for connections to come up
 
 
 class FollowUp:
@@ -37,12 +34,10 @@ class FollowUp:
         stop: StopFile,
         hands: Hands,
         clock: Callable[[], int],
-        read_back: int,
+        patience: Patience,
     ) -> None:
-        """`read_back` is how long (ns) a device has to show what was written; two samples of a set-point that is sampled slowly."""
         self._plant, self._limits, self._view, self._docket, self._stop, self._hands = plant, limits, view, docket, stop, hands
-        self._clock, self._read_back = clock, read_back
-        self._grace = clock() + _GRACE * read_back
+        self._clock, self._patience = clock, patience
         self._recovered = frozenset(docket.open.values())
         self._watchers: dict[str, Watcher] = {}
 
@@ -62,15 +57,15 @@ class FollowUp:
         """A write is believed when the device shows the value."""
         assert case.written is not None
         tag = case.advice.tag
-        seen = self._view.look(self._fresh(tag))(tag)
-        if seen.value is not None and self._view.arrived(tag) >= case.written_at and self._same(case, seen.value, case.written):
+        seen = self._view.look(self._patience.fresh(tag))(tag)
+        if seen.value is not None and self._view.arrived(tag) >= case.written_at and self._patience.same(tag, seen.value, case.written):
             shown = quantity(seen.value, case.unit)
             if case.watched:
                 text = Text(f"read back {shown}; the effect is watched", f"回读 {shown}；开始观察效果")
                 self._docket.record("confirm", case, "watching", GUARD, text)
             else:
                 self._docket.record("confirm", case, "done", GUARD, Text(f"read back {shown}", f"回读 {shown}"))
-        elif self._clock() >= self._since(case) + self._patience(tag):
+        elif self._clock() >= self._since(case) + self._patience.of(tag):
             if seen.value is None:
                 text = Text(
                     f"no value to read back ({seen.why.en}): whether it was written is unknown, look at the machine",
@@ -87,31 +82,21 @@ class FollowUp:
         watcher = self._watchers.get(case.id)
         if watcher is None:
             watcher = self._watchers[case.id] = Watcher(case.watched, self._plant)
-        look = self._view.look(self._fresh(case.advice.tag), slow=True)
+        look = self._view.look(self._patience.fresh(case.advice.tag), slow=True)
         watcher.look(look, {t: self._view.known(t) for t in watcher.tags})
         if watcher.all_seen():
             text = Text("the effect was seen", "已观察到预期效果")
             return self._docket.record("effect", case, "done", GUARD, text, effect=Effect(seen=True, time=now, text=text))
-        grace = self._grace if case.id in self._recovered else 0
+        grace = self._patience.grace if case.id in self._recovered else 0
         late = [w for w in watcher.missing() if now > max(w.until, grace)]
         if not late:
             return case
-        parts = [self._missed(w, look) for w in late]
+        parts = [missed(w, look, self._plant) for w in late]
         text = Text(
             "the effect stayed away: " + "; ".join(t.en for t in parts),
             "未观察到预期效果：" + "；".join(t.in_("zh") for t in parts),
         )
         return self._docket.record("effect", case, "watching", GUARD, text, effect=Effect(seen=False, time=now, text=text))
-
-    def _missed(self, watched: Watched, look: Look) -> Text:
-        if not watched.tag or watched.tag not in self._plant.tags:
-            return watched.text
-        seen = look(watched.tag)
-        now = Text("unknown", "未知")
-        if seen.value is not None:
-            bounds = [b for b in (watched.low, watched.high, watched.base) if b is not None]
-            now = Text(quantity(seen.value, self._plant.unit_of(watched.tag), *bounds))
-        return Text(f"{watched.text.en}, now {now.en}", f"{watched.text.in_('zh')}，当前 {now.in_('zh')}")
 
     async def _restore(self, case: Case) -> None:
         """Puts the old value back, or says why not. Waits for as long as the set-point is unknown."""
@@ -122,10 +107,10 @@ class FollowUp:
             self._give_up(case, old, Text(f"the guard of {tag} is gone", f"{tag} 的守护已被删除"))
             return
         seen = self._view.look(limits.fresh)(tag)
-        if seen.value is not None and self._same(case, seen.value, case.old):
+        if seen.value is not None and self._patience.same(tag, seen.value, case.old):
             self._docket.record("close", case, "rolled_back", GUARD, Text(f"{old} is in force again", f"已恢复到 {old}"))
             return
-        if case.restoring and self._clock() < self._since(case) + self._patience(tag):
+        if case.restoring and self._clock() < self._since(case) + self._patience.of(tag):
             return
         why_not = self._why_not(limits, case)
         if case.restoring >= ATTEMPTS:
@@ -141,7 +126,7 @@ class FollowUp:
     def _why_not(self, limits: Limits, case: Case) -> Text | None:
         assert case.old is not None
         assert case.written is not None
-        return refused(ask_restore(self._hands.question(limits, case.advice, case), case.old, case.written))
+        return refused(ask_restore(self._hands.question(limits, case.advice, case.id, len(case.approvals)), case.old, case.written))
 
     def _give_up(self, case: Case, old: str, why: Text) -> None:
         text = Text(f"not rolled back to {old}: {why.en}", f"未恢复到 {old}：{why.in_('zh')}")
@@ -149,17 +134,16 @@ class FollowUp:
 
     def _since(self, case: Case) -> int:
         """From when on (ns) a device is given time: its last step; after a restart, when the connections have had time to come up."""
-        return max(case.history[-1].time, self._grace if case.id in self._recovered else 0)
+        return max(case.history[-1].time, self._patience.grace if case.id in self._recovered else 0)
 
-    def _patience(self, tag: str) -> int:
-        """How long (ns) a device has to show what was written: what is read back once a minute can be seen no earlier."""
-        sampled = self._plant.tags.get(tag)
-        return max(self._read_back, round((2 * sampled.every + _SLACK) * 1e9) if sampled is not None else 0)
 
-    def _fresh(self, tag: str) -> int:
-        limits = self._limits.get(tag)
-        return limits.fresh if limits is not None else self._patience(tag)
-
-    def _same(self, case: Case, a: float, b: float) -> bool:
-        limits = self._limits.get(case.advice.tag)
-        return abs(a - b) <= (limits.tolerance if limits is not None else 1e-6 * max(abs(a), abs(b)))
+def missed(watched: Watched, look: Look, plant: Plant) -> Text:
+    """An effect that stayed away, and what is there instead."""
+    if not watched.tag or watched.tag not in plant.tags:
+        return watched.text
+    seen = look(watched.tag)
+    now = Text("unknown", "未知")
+    if seen.value is not None:
+        bounds = [b for b in (watched.low, watched.high, watched.base) if b is not None]
+        now = Text(quantity(seen.value, plant.unit_of(watched.tag), *bounds))
+    return Text(f"{watched.text.en}, now {now.en}", f"{watched.text.in_('zh')}，当前 {now.in_('zh')}")

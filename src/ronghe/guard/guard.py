@@ -18,21 +18,25 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
-import numpy as np
 
 from ronghe.errors import GuardError, LedgerError
 from ronghe.guard.advice import Advice, State
-from ronghe.guard.case import Case, Check, Event, Watched
-from ronghe.guard.checks import Question, ask, effects, in_device, refused, stranger
+from ronghe.guard.case import Case, Check, Event
+from ronghe.guard.change import Change
+from ronghe.guard.changecase import ChangeCase
+from ronghe.guard.changes import Bench, Changes
+from ronghe.guard.checks import ask, in_device, refused, stranger
 from ronghe.guard.condition import quantity
 from ronghe.guard.docket import Docket
-from ronghe.guard.effect import Becomes
 from ronghe.guard.followup import GUARD, FollowUp
 from ronghe.guard.hands import Hands, Held, Write, not_written, surely_not
 from ronghe.guard.ledger import Ledger
 from ronghe.guard.limits import Limits, compile_guard
+from ronghe.guard.patience import Patience
+from ronghe.guard.promises import Promises
 from ronghe.guard.stop import StopFile
 from ronghe.guard.view import View
 from ronghe.guard.worth import History, measure, not_measured
@@ -80,9 +84,14 @@ class Guard:
         self._docket = Docket(ledger, self._limits)
         view = View(plant, latest, clock)
         self._hands = Hands(plant, view, self._docket, self._stop, clock, write, held)
-        self._follow_up = FollowUp(plant, self._limits, view, self._docket, self._stop, self._hands, clock, round(read_back * 1e9))
+        self._promises = Promises(plant, clock, history)
+        patience = Patience(plant, self._limits, clock, round(read_back * 1e9))
+        self._follow_up = FollowUp(plant, self._limits, view, self._docket, self._stop, self._hands, clock, patience)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        bench = Bench(plant, self._limits, view, self._docket, self._stop, self._hands, self._promises, patience, clock)
+        self._changes = Changes(bench, self._locks)
+        self._busy: dict[str, asyncio.Task[Any]] = {}
+        self._errors: list[BaseException] = []
 
     # --- what people and apps ask for ----------------------------------------------------------------------------------------------
 
@@ -185,6 +194,29 @@ class Guard:
                 where=str(self._stop.path),
             ) from e
 
+    async def submit_change(self, change: Change) -> ChangeCase:
+        """Several set-points as one, see `ronghe.guard.changes`. An id seen before gives its case again. Raises as `submit` does."""
+        return await self._changes.submit(change)
+
+    async def approve_change(self, change_id: str, user: str) -> ChangeCase:
+        """One person's approval of a change as a whole. Raises as `approve` does."""
+        _named(user)
+        return await self._changes.approve(change_id, user)
+
+    async def cancel_change(self, change_id: str, user: str, why: str) -> ChangeCase:
+        """A person calls a change off: nothing is written, or all is written back; while it is written back already, what cannot be reached
+        is given up. Raises GuardError when it does not exist or has ended; LedgerError."""
+        _named(user)
+        return await self._changes.cancel(change_id, user, why)
+
+    def changes(self) -> list[ChangeCase]:
+        """Newest first."""
+        return self._changes.all()
+
+    def change(self, change_id: str) -> ChangeCase:
+        """Raises GuardError for an id that is not in memory."""
+        return self._changes.view(change_id)
+
     def cases(self) -> list[Case]:
         """Newest first."""
         return list(self._docket.cases.values())[::-1]
@@ -205,11 +237,11 @@ class Guard:
 
         Raises what went wrong first, after everything else was done.
         """
-        errors: list[BaseException] = []
         try:
             self._note_stop()
         except LedgerError as e:
-            errors.append(e)
+            self._errors.append(e)
+        await self.pulse()
         for case_id in list(self._docket.open.values()):
             if case_id not in self._busy:
                 self._busy[case_id] = asyncio.create_task(self._attend(case_id), name=f"case {case_id}")
@@ -218,12 +250,26 @@ class Guard:
         if self._busy:
             await asyncio.wait(self._busy.values(), timeout=_TICK)
         for case_id in [i for i, task in self._busy.items() if task.done()]:
-            task = self._busy.pop(case_id)
-            if not task.cancelled() and (error := task.exception()) is not None:
-                log.error("case %s: %s", case_id, error)
-                errors.append(error)
+            self._collect(case_id)
+        errors, self._errors = self._errors, []
         if errors:
             raise errors[0]
+
+    async def pulse(self) -> None:
+        """As `tick`, for the changes alone, so that each of their steps need not wait for a second: about ten times a second. Never raises;
+        what went wrong is raised by the next `tick`."""
+        for change_id in self._changes.open():
+            if change_id not in self._busy or self._busy[change_id].done():
+                self._collect(change_id)
+                self._busy[change_id] = asyncio.create_task(self._changes.turn(change_id), name=f"change {change_id}")
+        await asyncio.sleep(0)
+
+    def _collect(self, case_id: str) -> None:
+        """Takes note of what became of a task that is done."""
+        task = self._busy.pop(case_id, None)
+        if task is not None and not task.cancelled() and (error := task.exception()) is not None:
+            log.error("case %s: %s", case_id, error)
+            self._errors.append(error)
 
     def _note_stop(self) -> None:
         """Puts into the ledger that the file STOP came or went by hand."""
@@ -244,8 +290,8 @@ class Guard:
 
     async def _carry_out(self, case: Case, limits: Limits) -> Case:
         """Check, intent, check, and check once more as it is sent. The set-point's lock is held."""
-        noise = await self._noise(limits)
-        question = self._hands.question(limits, case.advice, case)
+        noise = await self._promises.noise(limits)
+        question = self._hands.question(limits, case.advice, case.id, len(case.approvals))
         checks, old = ask(question), question.current.value
         why_not = refused(checks)
         if why_not is not None or old is None:
@@ -262,13 +308,13 @@ class Guard:
             checks=checks,
             written=value,
             old=old,
-            watched=self._fix(question, noise),
+            watched=self._promises.fix(question, noise),
         )
         written = case
 
         def look_again() -> Text | None:  # ledger and line take their time: what held before may not hold any more
             nonlocal checks
-            question = self._hands.question(limits, written.advice, written)
+            question = self._hands.question(limits, written.advice, written.id, len(written.approvals))
             checks = ask(question)
             changed = question.current.value != old
             return refused(checks) or (Text("the set-point was changed meanwhile", "设定值在此期间被改动") if changed else None)
@@ -280,31 +326,6 @@ class Guard:
 
     def _expired(self, case: Case) -> bool:
         return self._clock() >= case.advice.expires
-
-    def _fix(self, question: Question, noise: float) -> tuple[Watched, ...]:
-        """The effects in absolute numbers. The check "effect" has passed, so what is to change is known."""
-        fixed = []
-        for watch in effects(question.limits, question.advice, self._plant):
-            if isinstance(watch, Becomes):
-                fixed.append(watch.fix(question.now))
-            else:
-                base = question.look_effect(watch.tag).value
-                assert base is not None
-                fixed.append(watch.fix(question.now, base, noise if watch is question.limits.watch else 0.0))
-        return tuple(fixed)
-
-    async def _noise(self, limits: Limits) -> float:
-        """The standard deviation of the watched tag before a write, where `falls` or `rises` stands without an amount; 0 where unknown."""
-        watch, history = limits.watch, self._history
-        if watch is None or isinstance(watch, Becomes) or not watch.noise_sign or history is None:
-            return 0.0
-        now = self._clock()
-        try:
-            _, values = await asyncio.to_thread(history, watch.tag, now - watch.within, now)
-        except Exception:
-            log.exception("history of %s", watch.tag)
-            return 0.0
-        return float(np.std(values)) if len(values) >= 10 and np.isfinite(values).all() else 0.0
 
     # --- worth -------------------------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from ronghe.guard.advice import Advice
-from ronghe.guard.case import Case
 from ronghe.guard.checks import Question
 from ronghe.guard.docket import Docket
 from ronghe.guard.limits import Limits
@@ -40,10 +39,11 @@ class Hands:
         self._plant, self._view, self._docket, self._stop, self._clock = plant, view, docket, stop, clock
         self._write, self._held = write, held
 
-    def question(self, limits: Limits, advice: Advice, case: Case | None = None) -> Question:
-        """Everything that the checks look at, as it is now. For an advice that is no case yet, approvals are not asked for."""
+    def question(self, limits: Limits, advice: Advice, own: str = "", approvals: int | None = None) -> Question:
+        """Everything that the checks look at, as it is now. `own` is the case or change that asks; `approvals` are not asked for yet (None)
+        of an advice that has just come in."""
         look = self._view.look(limits.fresh)
-        busy = self._docket.open.get(limits.tag, "")
+        busy = self._docket.busy(limits.tag)
         return Question(
             plant=self._plant,
             limits=limits,
@@ -54,9 +54,9 @@ class Hands:
             current=look(limits.tag),
             look=look,
             look_effect=self._view.look(limits.fresh, slow=True),
-            moves=[m for m in self._docket.moves[limits.tag] if case is None or m.case != case.id],
-            busy="" if case is not None and busy == case.id else busy,
-            approvals=None if case is None else len(case.approvals),
+            moves=[m for m in self._docket.moves[limits.tag] if not own or m.case != own],
+            busy="" if busy == own else busy,
+            approvals=approvals,
         )
 
     async def send(self, tag: str, value: float, why_not: Callable[[], Text | None]) -> tuple[int | None, Text]:

@@ -168,7 +168,7 @@ def _factor(written: str, unit: str, text: str) -> tuple[float, float]:
 
 def _watch(text: str, plant: Plant) -> Watch:
     watch = parse_watch(text, plant)
-    every = max(plant.tags[t].every for t in watch.tags)
+    every = max((plant.tags[t].every for t in watch.tags if t in plant.tags), default=0.0)
     if watch.within < (SAMPLES + 1) * every * 1e9:
         raise GuardError(
             Text(
