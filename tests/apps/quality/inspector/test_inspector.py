@@ -155,6 +155,21 @@ def test_the_bank_covers_what_is_rare() -> None:
     assert distance[0, 1] > 5
 
 
+def test_distances_along_a_few_axes_are_nearly_the_whole_ones() -> None:
+    rng = np.random.default_rng(0)
+    mixed = rng.normal(0, 1, (40, 40)) * np.geomspace(1, 0.01, 40)[:, None]
+    good, far = (rng.normal(0, 1, (n, 40)) @ mixed for n in (600, 100))
+    off = good[:50] + 30 * np.linalg.svd(mixed)[2][-1]  # unlike good ones only along the axis on which they hardly differ
+    bank = gather([good.T.reshape(40, 20, 30).astype(np.float32)], 300, rng)
+    assert len(bank.axes) < 30
+    assert bank.axes @ bank.axes.T == pytest.approx(np.eye(len(bank.axes)), abs=1e-5)
+    every = msgspec.structs.replace(bank, axes=np.eye(40, dtype=np.float32))
+    for points in (far, off):
+        x = points.T[:, None]
+        assert bank.distance(x) == pytest.approx(every.distance(x), rel=0.15)
+        assert bank.distance(x).mean() == pytest.approx(every.distance(x).mean(), rel=0.05)
+
+
 def test_regions_are_boxes_around_what_is_hot() -> None:
     heat = np.zeros((20, 30), np.float32)
     heat[2:5, 3:9] = 1.5

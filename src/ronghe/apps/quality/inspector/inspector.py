@@ -124,11 +124,15 @@ def build(**parts: Any) -> Inspector:
 def regions(heat: NDArray[np.float32], level: float = 1.0) -> tuple[Region, ...]:
     """Boxes around what is hotter than `level`, the hottest first; around the hottest place where nothing is."""
     top = float(heat.max())
+    cv2 = opencv()
     hot = (heat > min(level, 0.8 * top)).astype(np.uint8)
-    n, labels, stats, _ = opencv().connectedComponentsWithStats(hot)
+    left, above, width, height = cv2.boundingRect(hot)  # what is hot is mostly small, and labelling takes most of the time
+    heat = heat[above : above + height, left : left + width]
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(hot[above : above + height, left : left + width], ltype=cv2.CV_16U)
     found = []
     for i in range(1, n):
         x, y, w, h = (int(v) for v in stats[i][:4])
         inside = heat[y : y + h, x : x + w][labels[y : y + h, x : x + w] == i]
+        x, y = x + left, y + above
         found.append(Region(x0=x, y0=y, x1=x + w, y1=y + h, score=float(inside.max())))
     return tuple(sorted(found, key=lambda r: -r.score)[:_MOST])

@@ -61,7 +61,7 @@ def pack(inspector: Inspector, *, name: str, created: int, version: str = "1") -
     )
     arrays: dict[str, Any] = {}
     for look, bank in zip(inspector.sight.looks, inspector.banks, strict=True):
-        arrays |= {look.name: bank.places, f"{look.name}_reach": bank.reach}
+        arrays |= {look.name: bank.places, f"{look.name}_reach": bank.reach, f"{look.name}_axes": bank.axes}
     return Package(manifest, {**arrays, "level": inspector.level}, inspector.onnx)
 
 
@@ -79,14 +79,15 @@ def unpack(package: Package, where: str = "") -> Inspector:
         looks = settings.sight.looks
         places = [np.asarray(package.arrays[look.name], np.float32) for look in looks]
         reach = [np.asarray(package.arrays[f"{look.name}_reach"], np.float32) for look in looks]
-        banks = tuple(Bank(*parts) for parts in zip(places, reach, settings.units, strict=True))
+        axes = [np.asarray(package.arrays[f"{look.name}_axes"], np.float32) for look in looks]
+        banks = tuple(Bank(*parts) for parts in zip(places, reach, axes, settings.units, strict=True))
         level = np.asarray(package.arrays["level"], np.float32)
         limits = Limits(**{i.name: (float(i.low or 0), float(i.high or 0)) for i in manifest.inputs})
     except (msgspec.ValidationError, KeyError, TypeError, ValueError) as e:
         raise ModelError(Text(f"its settings do not fit: {e}", f"设置与模型不符：{e}"), where=where) from e
     if (
         package.onnx is None
-        or any(p.shape[1:] != (CHANNELS[k.layer],) for p, k in zip(places, looks, strict=True))
+        or any(p.shape[1:] != (CHANNELS[k.layer],) for p, k in zip([*places, *axes], looks * 2, strict=True))
         or level.shape != (levels.SIDE,) * 2
         or not settings.thresholds.reject > 0
     ):
