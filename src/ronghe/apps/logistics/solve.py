@@ -1,0 +1,136 @@
+"""The one entry: a problem in, the best plan found in the time given out, every time checked against the facts.
+
+plan = solve(problem, seconds=30)          # ronghe.apps.logistics.problem.Problem → Plan
+wrong = check(problem, plan)               # [] where it holds; shares no code with the solver
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ronghe.apps.logistics.check import check
+from ronghe.apps.logistics.engine import Engine
+from ronghe.apps.logistics.problem import Order, Plan, Problem, Status
+from ronghe.apps.logistics.schedule import Facts, plan
+from ronghe.apps.logistics.sound import why_not
+from ronghe.text import Text
+
+_TELL: Final = 0.25  # s between two plans told
+_PATIENCE: Final = 0.4  # part of the time after which a plan that leaves orders out is better than none
+_CROWDED: Final = Text("no vehicle has the time or the room left", "车辆剩余时间或容量不足")
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the threads of one run share."""
+
+    ends: float
+    stop: Callable[[], bool] | None
+    told: Callable[[Plan], None] | None
+    best: Plan | None = None
+    said: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def over(self) -> bool:
+        return time.monotonic() >= self.ends or (self.stop is not None and self.stop())
+
+
+def solve(
+    problem: Problem,
+    *,
+    seconds: float,
+    seed: int = 0,
+    workers: int = 2,
+    start: Plan | None = None,
+    told: Callable[[Plan], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Plan:
+    """The best plan found in `seconds`, never worse than `start`. Threads differ in their seeds; PyVRP frees the interpreter meanwhile.
+
+    `told` is given better plans as they come, from those threads; `stop` ends it early. Where not everything that must be served can be,
+    the plan leaves out as little as it can ("partial") and says why. Raises MissingExtra without PyVRP.
+    """
+    began = time.monotonic()
+    run = _Run(began + seconds, stop, told)
+    facts = Facts(problem)
+    if start is not None:
+        run.best = start
+    if not problem.orders:
+        return plan(facts, [(v.name, []) for v in problem.vehicles], by="no orders")
+    impossible = start is not None and start.status != "feasible"
+    if not impossible:
+        _search(run, Engine(problem), seed, workers, start, began + _PATIENCE * seconds)
+    if run.best is None or run.best.status != "feasible":
+        _search(run, Engine(problem, leave_out=True), seed, workers, start, None)
+    best = run.best or plan(facts, [(v.name, []) for v in problem.vehicles])
+    return _explained(facts, msgspec.structs.replace(best, seconds=time.monotonic() - began))
+
+
+def _search(run: _Run, engine: Engine, seed: int, workers: int, start: Plan | None, patience: float | None) -> None:
+    """Keeps the best plan that holds in `run.best`. With `patience`: given up then, where nothing feasible was found."""
+    facts = engine.facts
+    begin = engine.solution(start) if start is not None else None
+
+    def give_up(best_cost: int) -> bool:
+        return run.over() or (patience is not None and best_cost >= _NOTHING and time.monotonic() >= patience)
+
+    def consider(solution: Any) -> None:
+        if not solution.is_feasible():
+            return
+        found = plan(facts, engine.visits(solution), by="PyVRP")
+        with run.lock:
+            if found.status == "infeasible" or (run.best is not None and rank(found, problem) >= rank(run.best, problem)):
+                return
+            run.best = found
+        if run.told is not None:
+            run.told(found)
+
+    problem = facts.problem
+
+    def found(solution: Any) -> None:
+        with run.lock:
+            now = time.monotonic()
+            due = run.told is not None and now - run.said >= _TELL
+            run.said = now if due else run.said
+        if due:
+            consider(solution)
+
+    def one(k: int) -> Any:
+        return engine.run(give_up, seed + k, begin, found)
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        for solution in pool.map(one, range(max(1, workers))):
+            consider(solution)
+
+
+_NOTHING: Final = 1 << 62  # what PyVRP calls the cost of no feasible solution is above
+
+
+def rank(found: Plan, problem: Problem) -> tuple[int, int, float]:
+    """What is better comes first: a plan that holds, with less left out that must be served, at less cost."""
+    order: dict[Status, int] = {"feasible": 0, "partial": 0, "infeasible": 1}
+    prizes = {o.name: o.prize for o in problem.orders}
+    return order[found.status], sum(prizes[u.order] is None for u in found.unserved), found.objective
+
+
+def checked(problem: Problem, found: Plan) -> bool:
+    """Whether the independent checker finds nothing wrong."""
+    return not check(problem, found)
+
+
+def _explained(facts: Facts, found: Plan) -> Plan:
+    """With a reason for each order left out that must be served."""
+    by_name: dict[str, Order] = facts.orders
+    told = []
+    for u in found.unserved:
+        o = by_name[u.order]
+        why = u.why if o.prize is not None else why_not(facts, o, facts.problem.vehicles) or _CROWDED
+        told.append(msgspec.structs.replace(u, why=why))
+    return msgspec.structs.replace(found, unserved=tuple(told))
