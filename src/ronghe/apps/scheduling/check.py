@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import msgspec
+
 from ronghe.apps.scheduling.problem import Assigned, Fixed, Job, Machine, Off, Operation, Plan, Problem, Tick
 from ronghe.text import Text
 
@@ -55,6 +57,12 @@ def measure(problem: Problem, plan: Plan) -> Figures:
     makespan = max(ends.values(), default=0)
     w = problem.weights
     return Figures(makespan, tardiness, setup, w.makespan * makespan + w.tardiness * tardiness + w.setup * setup)
+
+
+def stamped(problem: Problem, plan: Plan) -> Plan:
+    """The plan with its figures measured anew."""
+    f = measure(problem, plan)
+    return msgspec.structs.replace(plan, makespan=f.makespan, tardiness=f.tardiness, setup=f.setup, objective=f.objective)
 
 
 def claims(problem: Problem, plan: Plan) -> list[Text]:

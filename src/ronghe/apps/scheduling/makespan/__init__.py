@@ -65,6 +65,11 @@ class Population:
             return self.members[a], self.members[b]
 
     @property
+    def best_makespan(self) -> float:
+        """The make-span of the best; ∞ while there is none."""
+        return np.inf if self.best is None else self.best.makespan
+
+    @property
     def over(self) -> bool:
         """Whether the search is to end: told so, or the best is optimal."""
         return bool(self.flag[0]) or (self.best is not None and self.best.makespan <= self.target)
