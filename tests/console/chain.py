@@ -231,3 +231,266 @@ class Scheduling(Answering):
     def do_export(self, body: dict[str, Any]) -> object:
         """A table."""
         return "".join(f"{o['name']},{o['machine']},{o['start']}\n" for o in self._plan(self.moves)[0]["operations"]).encode()
+
+
+class Changeover(Answering):
+    """Steps that take a fifth of a second each; the last waits for a person. `broken` is a step that fails."""
+
+    uses = "test.changeover"
+    pages = (Page(slug="change", title=Text("Changeover", "换线"), view="changeover"),)
+    verbs: ClassVar[Mapping[str, Right]] = {
+        "state": "read",
+        "recipe": "read",
+        "start": "operate",
+        "confirm": "operate",
+        "cancel": "operate",
+    }
+
+    NAMES: ClassVar[dict[str, Text]] = {
+        "ready": Text("Material and people are there", "物料与人员就位"),
+        "write": Text("Set-points written and read back", "写入设定值并回读"),
+        "inspect": Text("Inspection looks for the new part", "检测切换至新产品"),
+        "first": Text("First piece is good", "首件合格"),
+    }
+
+    def __init__(self, name: str, plant: Plant, equipment: str, state: Path) -> None:
+        super().__init__(name, plant, equipment, state)
+        self.current, self.broken, self.count = "plate-a", "", 0
+        self.run: dict[str, Any] | None = None
+        self.last: list[dict[str, Any]] = []
+        self.recipes = [
+            {
+                "name": n,
+                "title": Text(f"Plate {n[-1].upper()}", f"标牌 {n[-1].upper()}"),
+                "product": n.upper(),
+                "version": "3",
+                "equipment": equipment,
+            }
+            for n in ("plate-a", "plate-b", "plate-c")
+        ]
+
+    def _clock(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def _end(self, state: str, outcome: Text) -> None:
+        assert self.run is not None
+        self.last.insert(0, self.run | {"state": state, "ends": self._clock(), "outcome": outcome})
+        self.run = None
+
+    def _advance(self) -> None:
+        now = self._clock()
+        for step in self.run["steps"] if self.run else ():
+            if step["state"] == "waiting":
+                step["state"], step["began"] = "doing", now
+            if step["state"] == "doing":
+                if step["confirm"] or now - step["began"] < 200:
+                    return
+                if step["name"] == self.broken:
+                    step |= {"state": "failed", "ended": now, "text": Text("the press does not answer", "压机无应答")}
+                    self._back(Text("The press does not answer; everything is as it was before.", "压机无应答，已恢复换线前状态。"))
+                    return
+                step |= {"state": "done", "ended": now}
+
+    def _back(self, outcome: Text) -> None:
+        assert self.run is not None
+        for step in self.run["steps"]:
+            if step["state"] in ("done", "doing"):
+                step |= {"state": "rolled_back", "ended": self._clock()}
+        self._end("rolled_back", outcome)
+
+    def do_state(self, body: dict[str, Any]) -> object:
+        """Where it stands."""
+        self._advance()
+        last, running = self.last[:20], self.run
+        return {"now": self._clock(), "limit": 60, "recipes": self.recipes, "current": self.current, "running": running, "last": last}
+
+    def do_recipe(self, body: dict[str, Any]) -> object:
+        """What it will change."""
+        recipe = next(r for r in self.recipes if r["name"] == body["name"])
+        tag = next(t for t in self.plant.tags.values() if t.writable).tag
+        title = Text("Speed set-point", "转速设定值")
+        parameter = {"tag": tag, "title": title, "unit": "1/min", "now": 900.0, "quality": "good", "will": 1200.0}
+        return {
+            **recipe,
+            "parameters": [parameter],
+            "checks": [Text("the pump is not running", "泵未运行")],
+            "materials": [{"name": "Sheet 2 mm", "quantity": 40.0, "unit": "kg", "ok": True}],
+            "people": [Text("1 setter", "调机工 1 人")],
+            "orders": [{"name": "A-104", "product": recipe["product"], "quantity": 40, "start": self._clock() + HOUR}],
+        }
+
+    def do_start(self, body: dict[str, Any]) -> object:
+        """Begins."""
+        recipe = next(r for r in self.recipes if r["name"] == body["recipe"])
+        self.count += 1
+        steps = [
+            {"name": n, "title": t, "state": "waiting", "began": None, "ended": None, "text": None, "confirm": n == "first", "by": ""}
+            for n, t in self.NAMES.items()
+        ]
+        self.run = {"id": f"c{self.count}", "recipe": recipe["name"], "title": recipe["title"], "began": self._clock()}
+        self.run |= {"state": "writing", "steps": steps, "ends": None, "outcome": None}
+        return self.do_state({})
+
+    def do_confirm(self, body: dict[str, Any]) -> object:
+        """A person says that a step is done."""
+        assert self.run is not None
+        step = next(s for s in self.run["steps"] if s["name"] == body["step"])
+        step |= {"state": "done", "ended": self._clock(), "by": "operator1"}
+        self.current = self.run["recipe"]
+        self._end("done", Text("Changed over, first piece good.", "换线完成，首件合格。"))
+        return self.do_state({})
+
+    def do_cancel(self, body: dict[str, Any]) -> object:
+        """As it was before."""
+        self._back(Text("Cancelled; everything is as it was before.", "已取消，恢复换线前状态。"))
+        return self.do_state({})
+
+
+class Routes(Answering):
+    """Each vehicle takes the nearest stop that it has room for; a late vehicle is late everywhere."""
+
+    uses = "test.routes"
+    pages = (Page(slug="routes", title=Text("Routes", "路线"), view="routes"),)
+    verbs: ClassVar[Mapping[str, Right]] = {"plan": "read", "try": "read", "adopt": "change"}
+
+    def __init__(self, name: str, plant: Plant, equipment: str, state: Path, *, stops: int = 28, vehicles: int = 4) -> None:
+        super().__init__(name, plant, equipment, state)
+        rng = np.random.default_rng(4)
+        self.vehicles = [f"T{k + 1}" for k in range(vehicles)]
+        self.at = rng.uniform(-40, 40, (stops, 2)).round(2)
+        self.demand = rng.integers(1, 6, stops)
+        opens = rng.integers(0, 3, stops)
+        self.windows = [(self.now + int(o) * HOUR, self.now + (int(o) + 6) * HOUR) for o in opens]
+        self.events: list[dict[str, Any]] = []
+
+    def _plan(self, events: list[dict[str, Any]]) -> dict[str, Any]:
+        gone = {e["place"] for e in events if e["kind"] == "cancel"}
+        broken = {e["vehicle"] for e in events if e["kind"] == "breakdown"}
+        delay = {v: sum(e["minutes"] for e in events if e["kind"] == "late_vehicle" and e["vehicle"] == v) for v in self.vehicles}
+        left = [k for k in range(len(self.at)) if f"S{k + 1}" not in gone]
+        places = {
+            f"S{k + 1}": {
+                "name": f"S{k + 1}",
+                "title": {"en": f"Shop {k + 1}", "zh": f"门店 {k + 1}"},
+                "x": float(self.at[k][0]),
+                "y": float(self.at[k][1]),
+                "depot": False,
+                "from": self.windows[k][0],
+                "to": self.windows[k][1],
+                "demand": int(self.demand[k]),
+                "arrive": None,
+                "late": 0,
+            }
+            for k in left
+        }
+        depot = {"name": "D", "title": {"en": "Works", "zh": "工厂"}, "x": 0.0, "y": 0.0, "depot": True, "from": None, "to": None}
+        routes = []
+        for vehicle in [v for v in self.vehicles if v not in broken]:
+            at, clock, room, km = np.zeros(2), self.now + delay[vehicle] * MINUTE, 24, 0.0
+            stops = [{"place": "D", "arrive": clock, "start": clock, "depart": clock, "load": None}]
+            while (fits := [k for k in left if self.demand[k] <= room]) and len(stops) <= -(-len(self.at) // len(self.vehicles)):
+                k = min(fits, key=lambda k: float(np.hypot(*(self.at[k] - at))))
+                way = float(np.hypot(*(self.at[k] - at)))
+                km, clock, at, room = km + way, clock + int(way * 1.5) * MINUTE, self.at[k], room - int(self.demand[k])
+                start = max(clock, self.windows[k][0])
+                stops.append({"place": f"S{k + 1}", "arrive": clock, "start": start, "depart": start + 10 * MINUTE, "load": 24 - room})
+                places[f"S{k + 1}"] |= {"arrive": clock, "late": max(0, clock - self.windows[k][1]) // MINUTE}
+                clock = start + 10 * MINUTE
+                left.remove(k)
+            way = float(np.hypot(*at))
+            km, clock = km + way, clock + int(way * 1.5) * MINUTE
+            stops.append({"place": "D", "arrive": clock, "start": clock, "depart": clock, "load": 0})
+            title = {"en": f"Truck {vehicle[1:]}", "zh": f"{vehicle[1:]} 号车"}
+            hours = (clock - self.now) / HOUR
+            route = {"vehicle": vehicle, "title": title, "stops": stops, "distance_km": km, "hours": hours, "cost": 40 + 1.2 * km}
+            routes.append(route | {"carbon_kg": 0.6 * km, "load": 24 - room, "capacity": 24, "done": 0})
+        why = Text("no vehicle has room for it", "没有车辆可装载")
+        return {
+            "now": self.now,
+            "map": "plane",
+            "places": [depot | {"demand": None, "arrive": None, "late": 0}, *places.values()],
+            "routes": routes,
+            "unserved": [{"place": f"S{k + 1}", "why": why} for k in left],
+            "figures": {"cost": sum(r["cost"] for r in routes)},
+            "status": "feasible",
+            "checked": True,
+            "improving": False,
+        }
+
+    def do_plan(self, body: dict[str, Any]) -> object:
+        """The routes."""
+        return self._plan(self.events)
+
+    def do_try(self, body: dict[str, Any]) -> object:
+        """What would be."""
+        return {"problems": [], "plan": self._plan([*self.events, body["event"]])}
+
+    def do_adopt(self, body: dict[str, Any]) -> object:
+        """Makes it so."""
+        self.events.append(body["event"])
+        return self._plan(self.events)
+
+
+class Stock(Answering):
+    """Weekly demand, smoothed; ordered up to a mean and two deviations over the lead time."""
+
+    uses = "test.stock"
+    pages = (Page(slug="stock", title=Text("Stock", "库存"), view="stock"),)
+    verbs: ClassVar[Mapping[str, Right]] = {"items": "read", "item": "read"}
+    WEEK: ClassVar[int] = 7 * 24 * HOUR
+
+    def __init__(self, name: str, plant: Plant, equipment: str, state: Path) -> None:
+        super().__init__(name, plant, equipment, state)
+        rng = np.random.default_rng(8)
+        season = 1 + 0.3 * np.sin(np.arange(104) * 2 * np.pi / 52)
+        self.demand = {f"P-{k + 1:03d}": rng.poisson(rng.uniform(3, 120) * season).astype(float) for k in range(24)}
+        self.stock = {n: float(rng.integers(0, int(6 * d.mean()) + 1)) for n, d in self.demand.items()}
+
+    def _figures(self, name: str) -> tuple[float, float, float, float]:
+        """Mean and deviation of a week's demand, the reorder point, and the level that is ordered up to."""
+        recent = self.demand[name][-26:]
+        mean, deviation = float(recent.mean()), float(recent.std())
+        return mean, deviation, 2 * mean + 2 * deviation * 2**0.5, 4 * mean + 2 * deviation * 2
+
+    def do_items(self, body: dict[str, Any]) -> object:
+        """Every item."""
+        rows = []
+        for name, stock in self.stock.items():
+            mean, _, reorder, up_to = self._figures(name)
+            days = 7 * stock / mean
+            state = "short" if days < 7 else "order" if stock < reorder else "excess" if days > 35 else "ok"
+            text = Text(f"order {up_to - stock:.0f} pcs", f"订货 {up_to - stock:.0f} 件") if state in ("short", "order") else Text("", "")
+            row = {"name": name, "title": {"en": f"Sheet {name[2:]}", "zh": f"板材 {name[2:]}"}, "unit": "pcs", "on_hand": stock}
+            row |= {"on_order": 0.0, "reorder_at": reorder, "order_up_to": up_to, "days_of_cover": days, "service_target": 0.97}
+            rows.append(row | {"service_simulated": 0.974, "state": state, "text": text})
+        return rows
+
+    def do_item(self, body: dict[str, Any]) -> object:
+        """One item."""
+        demand, (mean, deviation, reorder, up_to) = self.demand[body["name"]], self._figures(body["name"])
+        times = [self.now - (len(demand) - k) * self.WEEK for k in range(len(demand))]
+        ahead = [self.now + k * self.WEEK for k in range(13)]
+        stock, projection = self.stock[body["name"]], []
+        for k, at in enumerate(ahead):
+            come = max(0.0, up_to - stock) if k == 2 else 0.0
+            stock = max(0.0, stock + come - mean)
+            wide = 2 * deviation * (k + 1) ** 0.5
+            projection.append({"time": at, "on_hand": stock, "low": max(0.0, stock - wide), "high": stock + wide, "in": come, "out": mean})
+        naive = float(np.abs(demand[52:] - demand[:-52]).mean())
+        smooth = float(np.abs(demand[52:] - demand[51:-1]).mean())
+        backtest = [
+            {"method": "seasonal naive", "wape": naive / float(demand[52:].mean()), "mase": 1.0, "bias": 0.01},
+            {"method": "last value", "wape": smooth / float(demand[52:].mean()), "mase": smooth / naive, "bias": -0.002},
+        ]
+        return {
+            "history": [{"time": t, "demand": float(d)} for t, d in zip(times, demand, strict=True)],
+            "forecast": [{"time": t, "mean": mean, "low": max(0.0, mean - 2 * deviation), "high": mean + 2 * deviation} for t in ahead],
+            "method": "simple exponential smoothing",
+            "backtest": backtest,
+            "projection": projection,
+            "curve": [{"service": s / 100, "cost": 100 + deviation * 40 / (101 - s)} for s in range(80, 100)],
+            "policy": {
+                "kind": "sS",
+                "text": Text(f"Below {reorder:.0f} order up to {up_to:.0f}.", f"低于 {reorder:.0f} 时订货至 {up_to:.0f}。"),
+            },
+        }

@@ -68,21 +68,3 @@ function within(span: Span, whole: Span): Span {
   const from = Math.min(Math.max(span.from, whole.from - 0.8 * width), whole.to - 0.2 * width);
   return { from, to: from + width };
 }
-
-/** A time as <input type="datetime-local"> writes it, and back. */
-export function written(ms: number): string {
-  const at = new Date(ms);
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
-}
-
-export const read = (text: string): number => new Date(text).getTime();
-
-/** A time as short as it may be read: the clock today, month and day in this year. */
-export function moment(ms: number | null, now: number): string {
-  if (ms === null) return "—";
-  const [at, today] = [new Date(ms), new Date(now)];
-  const clock = `${two(at.getHours())}:${two(at.getMinutes())}`;
-  const date = `${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  if (at.toDateString() === today.toDateString()) return clock;
-  return at.getFullYear() === today.getFullYear() ? `${date} ${clock}` : `${at.getFullYear()}-${date} ${clock}`;
-}

@@ -67,3 +67,6 @@ export function neighbour(bars: Bar[], from: Bar, key: string): Bar | undefined 
   const far = (bar: Bar) => Math.abs(bar.operation.start + bar.operation.end - from.operation.start - from.operation.end);
   return bars.filter((bar) => bar.row === row).reduce((best, bar) => (far(bar) < far(best) ? bar : best));
 }
+
+/** Whether a person may put it elsewhere: what has begun stays; what was put somewhere by hand may be put elsewhere. */
+export const movable = (operation: Operation, now: number): boolean => !operation.done && Math.min(operation.setup, operation.start) >= now;

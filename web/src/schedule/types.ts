@@ -34,7 +34,7 @@ export interface Job {
   quantity: number;
   release: number;
   due: number | null;
-  end: number;
+  end: number | null;
   weight: number;
   late: number; // min
   why: Text | null;
@@ -45,10 +45,10 @@ export interface Figures {
   objective: number | null;
   lower_bound: number | null;
   gap: number | null; // 0..1
-  makespan_h: number;
-  tardiness_h: number;
-  setup_h: number;
-  late_jobs: number;
+  makespan_h: number | null;
+  tardiness_h: number | null;
+  setup_h: number | null;
+  late_jobs: number | null;
   utilisation: Record<string, number>; // 0..1
 }
 
@@ -66,13 +66,16 @@ export interface Plan {
   improving: boolean;
   version: number;
   changed: string[];
-  events: { time: number; kind: string; text: Text }[];
+  events: { time: number; kind: string; text: Text }[]; // newest first
+  why?: Text | null; // why there is no plan, or none that holds
 }
 
+/** Where a person puts an operation: there it stays, until it is set free. */
 export interface Move {
   operation: string;
-  machine: string;
-  start: number;
+  machine?: string;
+  start?: number;
+  free?: true;
 }
 
 export const KINDS = ["breakdown", "rush", "late_material", "quality_stop", "maintenance"] as const;
