@@ -48,7 +48,7 @@ def make_plant(**guard: Any) -> Plant:
 
 class Line:
     """The line at work. The clock moves when told to. `faults[tag]` is how a set-point's device behaves: refuses, ignores, clamps, breaks,
-    obeys and says nothing, dead."""
+    obeys and says nothing, late, dead."""
 
     def __init__(self, folder: Path, **guard: Any) -> None:
         self.folder, self.now = folder, START
@@ -56,6 +56,7 @@ class Line:
         self.force = dict(OLD)
         self.seen = {DOOR: 0.0, MATERIAL: 1.0, FIRST: 0.0}
         self.faults: dict[str, str] = {}
+        self.on_the_way: dict[str, tuple[int, float]] = {}
         self.writes: list[tuple[str, float]] = []
         self.on_write: Callable[[str, float], None] = lambda tag, value: None
         self.wrap: Callable[[Any], Any] = lambda append: append
@@ -92,11 +93,19 @@ class Line:
             return q.BAD_NO_COMMUNICATION
         if fault == "refuses":
             return q.BAD_NOT_WRITABLE
-        if fault != "ignores":
+        self.land(tag)  # what was sent before arrives before
+        if fault == "late":
+            self.on_the_way[tag] = self.now + 5 * S, value
+        elif fault != "ignores":
             self.force[tag] = value - 1 if fault == "clamps" and value == NEW[tag] else value
         if fault == "breaks":
             raise OSError("cable")
-        return q.BAD_TIMEOUT if fault == "obeys and says nothing" else q.GOOD
+        return q.BAD_TIMEOUT if fault in ("late", "obeys and says nothing") else q.GOOD
+
+    def land(self, tag: str) -> None:
+        """What is still on the way to a set-point arrives."""
+        if tag in self.on_the_way:
+            self.force[tag] = self.on_the_way.pop(tag)[1]
 
     def hear(self) -> None:
         """One sample of everything, now; of a dead device, that it is dead."""
@@ -108,6 +117,8 @@ class Line:
         """Lets time go by, a second at a time, with samples and ticks."""
         for _ in range(seconds):
             self.now += S
+            for tag in [t for t, (at, _) in self.on_the_way.items() if at <= self.now]:
+                self.land(tag)
             self.hear()
             await self.guard.tick()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.guard.line import DOOR, FEED, FIRST, HEAT, MATERIAL, NEW, OLD, STROKE, Line, S
 
-from ronghe.errors import GuardError
+from ronghe.errors import GuardError, LedgerError
 from ronghe.guard import Advice, ChangeCase, Entry, Guard, Ledger, Setting
+from ronghe.guard.changecase import ChangeEvent
+from ronghe.signals import Batch
+from ronghe.signals import quality as q
 from ronghe.text import Text
 
 
@@ -144,7 +148,7 @@ async def test_no_change_at_all(line: Callable[..., Line]) -> None:
     assert one.guard.changes() == []
 
 
-@pytest.mark.parametrize("fault", ["refuses", "ignores", "clamps", "breaks", "obeys and says nothing"])
+@pytest.mark.parametrize("fault", ["refuses", "ignores", "clamps", "late", "breaks", "obeys and says nothing"])
 @pytest.mark.parametrize("at", [HEAT, STROKE, FEED])
 async def test_whatever_a_device_does_all_is_as_before(line: Callable[..., Line], fault: str, at: str) -> None:
     one = line()
@@ -153,7 +157,7 @@ async def test_whatever_a_device_does_all_is_as_before(line: Callable[..., Line]
     await one.run(25)
     one.faults.clear()
     ended = await one.end(case)
-    if fault in ("breaks", "obeys and says nothing"):  # it did obey, and the read-back shows it: only the proof is missing
+    if fault in ("breaks", "late", "obeys and says nothing"):  # it did obey, and the read-back shows it: only the proof is missing
         assert ended.why is not None
         assert "not proven" in ended.why.en
     assert ended.state == "rolled_back"
@@ -272,12 +276,47 @@ async def test_two_changes_at_once_take_their_turn(line: Callable[..., Line]) ->
     assert sorted(c.state for c in cases) == ["refused", "waiting"]
 
 
+@pytest.mark.parametrize("what", ["door", "cancel"])
+async def test_each_is_checked_once_more_as_it_is_sent(tmp_path: Path, what: str) -> None:
+    world = World(tmp_path)
+    case = await world.start()
+    await world.run(1)
+    assert [t for t, _ in world.writes] == [HEAT]
+    world.about_to = what  # while the ledger keeps the intent of the next
+    ended = await world.end(case)
+    assert (ended.state, world.force, world.wrong) == ("rolled_back", OLD, [])
+    assert STROKE not in dict(world.writes)
+
+
+@pytest.mark.parametrize("written", [1, 2, 3])
+async def test_killed_while_it_is_written_it_is_written_back_and_killed_after_it_may_still_be_proven(
+    line: Callable[..., Line], written: int
+) -> None:
+    one = line()
+    case = await one.start()
+    one.on_write = lambda tag, value: one.restart() if tag == list(NEW)[written - 1] and value == NEW[tag] else None
+    with contextlib.suppress(LedgerError):  # what the dead process would have done next
+        await one.end(case, 10)
+    one.on_write = lambda tag, value: None
+    ended = await one.end(case)
+    assert (ended.state, one.force) == ("rolled_back", OLD)
+    assert "stopped while it was written" in str(ended.why)
+
+    case = await one.start()
+    await one.run(6)
+    assert one.guard.change(case.id).state == "proving"
+    one.restart()
+    one.seen[FIRST] = 1.0
+    assert (await one.end(case)).state == "done"
+    assert one.force == NEW
+
+
 # --- whatever fails and whenever -----------------------------------------------------------------------------------------------------
 
 KINDS = ["asked", "intent", "send", "answer", "confirm", "written", "back", "restore", "restored", "close"]
-DEVICE = ["refuses", "ignores", "clamps", "breaks", "obeys and says nothing", "dead"]
+DEVICE = ["refuses", "ignores", "clamps", "breaks", "obeys and says nothing", "late", "dead"]
 FAULTS = [f"{what} {tag}" for what in DEVICE for tag in OLD] + [f"crash {when} {kind}" for when in ("before", "after") for kind in KINDS]
-FAULTS += ["door", "no material", "cancel", "crash"]
+FAULTS += ["door", "no material", "cancel", "crash", "at send: door", "at send: cancel"]
 
 
 class Crash(BaseException):
@@ -290,6 +329,8 @@ class World(Line):
     def __init__(self, folder: Path) -> None:
         self.crash_at: tuple[str, str] | None = None
         self.wrong: list[str] = []
+        self.about_to, self.cancelled = "", False
+        self.mended: dict[str, int] = {}
         super().__init__(folder)
         self.wrap = self.watched
         self.on_write = self.judge
@@ -300,6 +341,8 @@ class World(Line):
             for when in ("before", "after"):
                 if when == "after":
                     entry: Entry = append(kind, body)
+                if when == "after" and kind == "change.send":
+                    self.surprise()
                 if self.crash_at == (when, kind):
                     self.crash_at = None
                     raise Crash
@@ -307,14 +350,28 @@ class World(Line):
 
         return keep
 
+    def surprise(self) -> None:
+        """What may happen in the milliseconds of an fsync between intent and write."""
+        if self.about_to == "door":
+            self.seen[DOOR] = 1.0
+            self.latest.update(Batch.of(self.index, [DOOR], self.now, 1.0, q.GOOD), self.now)
+        elif self.about_to == "cancel":
+            now = self.guard.changes()[0]
+            self.guard._docket.add_change("cancel", ChangeEvent(change=now.id, state=now.state, who="li", text=Text("no", "取消")))
+            self.cancelled = True
+        self.about_to = ""
+
     def judge(self, tag: str, value: float) -> None:
         """From the ledger's file alone: nothing is written that could not be written back."""
         intents = [e.body for e in Ledger.read(self.folder / "ledger") if e.kind == "change.intent"]
         olds = {p["tag"]: p["old"] for p in intents[-1]["puts"]} if intents else {}
         if olds != OLD or value not in (OLD[tag], NEW[tag]) or (self.folder / "STOP").exists():
             self.wrong.append(f"{tag} {value} {olds}")
+        if value == NEW[tag] and (self.seen[DOOR] or self.cancelled):
+            self.wrong.append(f"{tag} {value} although the door is open, or it was called off")
 
     async def second(self) -> None:
+        self.faults = {t: f for t, f in self.faults.items() if self.mended[t] > self.now}
         try:
             await self.run(1)
         except Crash:
@@ -324,9 +381,12 @@ class World(Line):
         word, _, rest = what.partition(" ")
         if rest in OLD or what.startswith("obeys"):
             tag = what.rpartition(" ")[2]
-            self.faults[tag] = what.rpartition(" ")[0]
+            if tag not in self.mended:  # once each, for so long that it is not asked three times in vain
+                self.faults[tag], self.mended[tag] = what.rpartition(" ")[0], self.now + 12 * S
         elif what == "crash":
             self.restart()
+        elif word == "at":
+            self.about_to = rest.partition(" ")[2]
         elif word == "crash":
             when, kind = rest.split()
             self.crash_at = when, f"change.{kind}"
@@ -335,6 +395,7 @@ class World(Line):
         elif what == "no material":
             self.seen[MATERIAL] = 0.0
         elif what == "cancel" and self.guard.change(case_id).open:
+            self.cancelled = True
             try:
                 await self.guard.cancel_change(case_id, "li", "no")
             except Crash:
@@ -342,8 +403,14 @@ class World(Line):
 
     def heal(self) -> None:
         self.faults.clear()
-        self.crash_at = None
+        self.crash_at, self.about_to = None, ""
         self.seen |= {DOOR: 0.0, MATERIAL: 1.0}
+
+
+def bare(case: ChangeCase) -> ChangeCase:
+    """Without what is of the moment; what two wrote into the ledger at once may be told in either order."""
+    history = tuple(sorted(case.history, key=lambda s: (s.time, s.kind, s.tag, s.state)))
+    return msgspec.structs.replace(case, ready=(), history=tuple(msgspec.structs.replace(s, state="waiting") for s in history))
 
 
 async def play(folder: Path, spoilt: list[tuple[int, str]], good_at: int, after: int) -> tuple[ChangeCase, World]:
@@ -359,23 +426,25 @@ async def play(folder: Path, spoilt: list[tuple[int, str]], good_at: int, after:
                 world.seen[FIRST] = 1.0
             if second == healed:
                 world.heal()
+            was = world.guard.change(case.id).state
             await world.second()
+            if was == "proving" and world.seen[DOOR] and world.guard.change(case.id).state in ("proving", "done"):
+                world.wrong.append("proven with the door open")
             if second > healed and not world.guard.change(case.id).open:
                 break
         fresh = Guard(world.plant, world.latest, world.ledger, world.write, clock=world.clock, folder=folder)  # type: ignore[arg-type]
-        bare = [msgspec.structs.replace(c, ready=()) for c in world.guard.changes()]
-        assert fresh.changes() == bare, "memory is what the ledger says"
+        assert list(map(bare, fresh.changes())) == list(map(bare, world.guard.changes())), "memory is what the ledger says"
         return world.guard.change(case.id), world
     finally:
         assert world.ledger is not None
         world.ledger.close()
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    spoilt=st.lists(st.tuples(st.integers(0, 20), st.sampled_from(FAULTS)), max_size=3),
+    spoilt=st.lists(st.tuples(st.one_of(st.integers(0, 7), st.integers(0, 20)), st.sampled_from(FAULTS)), max_size=3),
     good_at=st.sampled_from([0, 5, 12, 400]),
-    after=st.integers(1, 25),  # a device that says no for longer has been asked three times
+    after=st.integers(1, 25),
 )
 def test_whatever_fails_and_whenever_it_is_all_or_nothing(
     tmp_path_factory: pytest.TempPathFactory, spoilt: list[tuple[int, str]], good_at: int, after: int

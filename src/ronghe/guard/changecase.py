@@ -81,14 +81,16 @@ def fold_change(changes: dict[str, ChangeCase], time: int, kind: str, event: Cha
     """Applies one event to `changes` (in place) and gives the change as it now is. Raises KeyError for one that never came in."""
     put = msgspec.structs.replace(event.put, time=time) if event.put is not None else None
     tag = put.tag if put is not None else ""
-    step = ChangeStep(time=time, kind=kind, state=event.state, who=event.who, text=event.text, tag=tag)
+    # A person may call it off while the ledger keeps something else: that says nothing of its state.
+    state = changes[event.change].state if kind == "cancel" else event.state
+    step = ChangeStep(time=time, kind=kind, state=state, who=event.who, text=event.text, tag=tag)
     if kind == "asked":
         if event.asked is None:
             raise KeyError(event.change)
         case = ChangeCase(id=event.change, change=event.asked, state=event.state, needs=event.needs, history=(step,))
     else:
         old = changes[event.change]
-        case = msgspec.structs.replace(old, state=event.state, history=(*old.history, step))
+        case = msgspec.structs.replace(old, state=state, history=(*old.history, step))
     more: dict[str, Any] = {name: value for name in ("checks", "puts", "watched") if (value := getattr(event, name)) is not None}
     if put is not None:
         more["puts"] = tuple(put if p.tag == tag else p for p in case.puts)
