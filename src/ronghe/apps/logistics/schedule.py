@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -62,7 +63,8 @@ class Facts:
 
 @dataclass(slots=True)
 class Timed:
-    """A route's numbers. `late`: ticks by which windows and limits are missed, summed; `over`: how much too much is aboard at the worst."""
+    """A route's numbers. `late`: ticks by which work starts too late, by stop (0 at depots); `beyond`: by how much the shift, the depots'
+    hours and the limits of the vehicle are missed, summed; `over`: how much too much is aboard at the worst."""
 
     places: list[int]
     arrive: list[int]
@@ -71,13 +73,14 @@ class Timed:
     loads: list[list[int]]
     distance: int
     duration: int
-    late: int
+    late: list[int]
+    beyond: int
     over: int
 
     @property
     def holds(self) -> bool:
         """Whether nothing is missed."""
-        return self.late == 0 and self.over == 0
+        return not (self.over or self.beyond or any(self.late))
 
 
 def timed(facts: Facts, vehicle: Vehicle, visits: Sequence[Visit]) -> Timed:
@@ -93,9 +96,11 @@ def timed(facts: Facts, vehicle: Vehicle, visits: Sequence[Visit]) -> Timed:
     arrive, start, depart, _ = _forward(max(start[0], latest), opens, closes, work, legs)
     distance = sum(distances[places[i]][places[i + 1]] for i in range(n - 1))
     duration = depart[-1] - start[0]
-    missed += max(0, duration - vehicle.max_duration) + max(0, distance - vehicle.max_distance)
+    beyond = max(0, duration - vehicle.max_duration) + max(0, distance - vehicle.max_distance)
+    for i in (0, *(i for i, v in enumerate(visits, 1) if v.do == "reload"), n - 1):
+        beyond, missed[i] = beyond + missed[i], 0
     loads, over = _loads(facts, vehicle, visits)
-    return Timed(places, arrive, start, depart, loads, distance, duration, missed, over)
+    return Timed(places, arrive, start, depart, loads, distance, duration, missed, beyond, over)
 
 
 def _nodes(facts: Facts, vehicle: Vehicle, visits: Sequence[Visit]) -> tuple[list[int], list[int], list[int], list[int]]:
@@ -127,15 +132,17 @@ def _nodes(facts: Facts, vehicle: Vehicle, visits: Sequence[Visit]) -> tuple[lis
     )
 
 
-def _forward(at: int, opens: list[int], closes: list[int], work: list[int], legs: list[int]) -> tuple[list[int], list[int], list[int], int]:
-    """Arrival, start and departure at each stop from a start at `at`, and ticks late in sum."""
-    arrive, start, depart, missed = [at], [max(at, opens[0])], [max(at, opens[0]) + work[0]], max(0, max(at, opens[0]) - closes[0])
+def _forward(
+    at: int, opens: list[int], closes: list[int], work: list[int], legs: list[int]
+) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Arrival, start, departure and ticks late at each stop, from a start at `at`."""
+    arrive, start, depart, missed = [at], [max(at, opens[0])], [max(at, opens[0]) + work[0]], [max(0, max(at, opens[0]) - closes[0])]
     for i, leg in enumerate(legs, 1):
         arrive.append(depart[-1] + leg)
         begun = max(arrive[-1], opens[i])
         start.append(begun)
         depart.append(begun + work[i])
-        missed += max(0, begun - closes[i])
+        missed.append(max(0, begun - closes[i]))
     return arrive, start, depart, missed
 
 
@@ -171,9 +178,9 @@ def _padded(amounts: tuple[int, ...], width: int) -> list[int]:
     return [*amounts, *[0] * (width - len(amounts))]
 
 
-def cost(vehicle: Vehicle, t: Timed) -> int:
+def cost(vehicle: Vehicle, distance: int, duration: Tick) -> int:
     """Units of money for a route."""
-    return vehicle.fixed + vehicle.per_distance * t.distance + vehicle.per_tick * t.duration
+    return vehicle.fixed + vehicle.per_distance * distance + vehicle.per_tick * duration
 
 
 def route(facts: Facts, vehicle: Vehicle, visits: Sequence[Visit]) -> Route:
@@ -186,13 +193,22 @@ def route(facts: Facts, vehicle: Vehicle, visits: Sequence[Visit]) -> Route:
         Stop(place=names[i], do=does[i], order=orders[i], arrive=t.arrive[i], start=t.start[i], depart=t.depart[i], load=tuple(t.loads[i]))
         for i in range(len(names))
     )
+    return driven(facts, vehicle, stops)
+
+
+def driven(facts: Facts, vehicle: Vehicle, stops: tuple[Stop, ...]) -> Route:
+    """The route with these stops: its distance, duration, cost and carbon."""
+    distances, _ = facts.legs(vehicle)
+    index = [facts.place[s.place] for s in stops]
+    legs = [distances[a][b] for a, b in pairwise(index)]
+    duration = stops[-1].depart - stops[0].start
     return Route(
         vehicle=vehicle.name,
         stops=stops,
-        distance=t.distance,
-        duration=t.duration,
-        cost=cost(vehicle, t),
-        carbon=_carbon(facts, vehicle, t),
+        distance=sum(legs),
+        duration=duration,
+        cost=cost(vehicle, sum(legs), duration),
+        carbon=_carbon(facts.problem, vehicle, legs, [s.load for s in stops]),
     )
 
 
@@ -202,17 +218,14 @@ def _where(facts: Facts, v: Visit) -> str:
     return facts.orders[v.name].origin if v.do == "collect" else facts.orders[v.name].place
 
 
-def _carbon(facts: Facts, vehicle: Vehicle, t: Timed) -> float | None:
+def _carbon(p: Problem, vehicle: Vehicle, legs: list[int], loads: list[tuple[int, ...]]) -> float | None:
     """kg CO2e from the stated factors; None without one, or where the problem's distances are no metres."""
-    p = facts.problem
     if vehicle.carbon is None or p.metre is None or (vehicle.carbon_load is not None and p.weight is None):
         return None
-    distances, _ = facts.legs(vehicle)
     kg = 0.0
-    for i in range(len(t.places) - 1):
-        km = distances[t.places[i]][t.places[i + 1]] * p.metre / 1000
-        tonnes = t.loads[i][p.weight] / p.grain / 1000 if p.weight is not None else 0.0
-        kg += km * (vehicle.carbon + (vehicle.carbon_load or 0.0) * tonnes)
+    for leg, load in zip(legs, loads, strict=False):
+        tonnes = load[p.weight] / p.grain / 1000 if p.weight is not None else 0.0
+        kg += leg * p.metre / 1000 * (vehicle.carbon + (vehicle.carbon_load or 0.0) * tonnes)
     return kg
 
 

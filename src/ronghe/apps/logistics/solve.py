@@ -62,8 +62,8 @@ def solve(
     facts = Facts(problem)
     if start is not None:
         run.best = start
-    if not problem.orders:
-        return plan(facts, [(v.name, []) for v in problem.vehicles], by="no orders")
+    if not problem.orders or not problem.vehicles:
+        return _explained(facts, plan(facts, [(v.name, []) for v in problem.vehicles], by="nothing to plan"))
     impossible = start is not None and start.status != "feasible"
     if not impossible:
         _search(run, Engine(problem), seed, workers, start, began + _PATIENCE * seconds)
