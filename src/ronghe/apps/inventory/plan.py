@@ -85,7 +85,8 @@ def plan_item(item: Item, book: Book, now: int | None = None, *, seed: int = 0) 
     """One item; the same seed gives the same plan. With `now`, demand that ends long before it is said to be old."""
     y = book.demand[item.item]
     if len(y) < LEAST or not y.any():
-        return Planned(item=item, state="unknown", text=unknown(item, len(y), LEAST), position=item.on_hand + item.on_order)
+        text = unknown(item, len(y), LEAST)
+        return Planned(item=item.item, facts=item, state="unknown", text=text, position=item.on_hand + item.on_order)
     lead, _ = lead_periods(item, book)
     season = season_of(book.period)
     tested = backtest(y, horizon=max(1, math.ceil(lead) + 1), season=season)

@@ -16,7 +16,7 @@ LEADS = ((5.0, 0.0), (5.0, 2.0))
 NEAR = 0.5  # points of fill rate
 CHOSEN_ON = 400_000  # periods
 MEASURED_ON = 1_000_000
-_COSTS = Costs(holding=1.0, order=1.0)
+_PERIODS = 10  # of demand in an order; the cost of one is that which makes this the economic quantity
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,12 +40,14 @@ def trials(seed: int, *, targets: tuple[float, ...] = TARGETS, chosen_on: int = 
             fit, test = (np.random.default_rng([seed, which, *kind.encode(), int(lead_sd)]) for which in (0, 1))
             draws = _draws(kind, lead, lead_sd, chosen_on, fit)
             fresh = _draws(kind, lead, lead_sd, measured_on, test)
-            size = 10 * float(draws.demand.mean())
+            mean = float(draws.demand.mean())
+            costs = Costs(holding=1.0, order=_PERIODS**2 * mean / 2)
+            size = _PERIODS * mean
             size = math.ceil(size) if draws.whole else size
             for form, wanted in (("(s, S)", Policy(point=0.0, level=size)), ("(s, nQ)", Policy(point=0.0, quantity=size))):
                 for target in targets:
-                    policy, _ = tune(target, wanted, draws, _COSTS)
-                    outcome = simulate(policy, fresh.demand, fresh.lead, _COSTS)
+                    policy, _ = tune(target, wanted, draws, costs)
+                    outcome = simulate(policy, fresh.demand, fresh.lead, costs)
                     off = 100 * (outcome.fill.mean - target)
                     out.append(
                         Trial(
