@@ -273,7 +273,7 @@ def tabu(before, after, release, at, machine, lasts, machines, order0, on0, pati
     until, left, pick = np.zeros(min(n * n, _ARCS), np.int64), np.zeros((n, machines), np.int64), np.zeros(9, np.int64)
     flexible = len(machine) > n
     jobs = np.sum(before < 0)
-    shortest = 10 + jobs // machines
+    shortest = 5 + jobs // machines
     makespan = _longest(before, after, release, mp, ms, p, order, r, t, waits)
     best, best_order, best_on = makespan, order.copy(), on.copy()
     idle, moves = 0, 0
@@ -290,7 +290,7 @@ def tabu(before, after, release, at, machine, lasts, machines, order0, on0, pati
             break  # nothing on a longest path can be moved: it is a job's own length
         u, m, behind = (pick[2], pick[3], pick[4]) if pick[2] >= 0 else (pick[6], pick[7], pick[8])
         was_on, was_behind = on[u], mp[u]
-        tenure = moves + shortest + np.random.randint(shortest // 2 + 1)
+        tenure = moves + shortest + np.random.randint(shortest + 1)
         if m == was_on:
             _forbid(ms, mp, u, behind, until, tenure)
         else:
