@@ -15,7 +15,8 @@ import msgspec
 
 from ronghe.errors import AppError
 from ronghe.guard.advice import Advice, Evidence
-from ronghe.guard.change import Change
+from ronghe.guard.change import Change, Told
+from ronghe.guard.changecase import ChangeCase
 from ronghe.picture import Picture
 from ronghe.plant.model import Plant
 from ronghe.signals import Window
@@ -61,6 +62,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     advice: tuple[Advice, ...] = ()
     signals: dict[str, float] = {}
     changes: tuple[Change, ...] = ()
+    told: tuple[Told, ...] = ()  # what people told the app (by `ask`, and as operators at least) about its changes
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +122,11 @@ class App(ABC):
         return Text(words, words)
 
     def feedback(self, advice: str, outcome: str) -> None:
-        """Told what became of an advice (a `ronghe.guard.advice.State`) or of a change (a `ronghe.guard.change.ChangeState`)."""
+        """Told what became of an advice (a `ronghe.guard.advice.State`)."""
+        return None
+
+    def follow(self, change: ChangeCase) -> None:
+        """Told how a change of its goes, whenever anything about it is new: its state, each of its set-points, what it waits for."""
         return None
 
     def close(self) -> None:

@@ -29,12 +29,12 @@ from ronghe.connect.boundary import Boundary
 from ronghe.edge.alarms import Alarm, Alarms
 from ronghe.edge.clockhealth import ClockHealth
 from ronghe.edge.journal import Journal
+from ronghe.edge.outcomes import Outcomes
 from ronghe.edge.recorder import Recorder
 from ronghe.edge.runner import AppState, Runner, reason_of
 from ronghe.edge.storehealth import StoreHealth
 from ronghe.errors import AppError, ConnectError, RongheError
-from ronghe.guard import Case, Guard, Ledger
-from ronghe.guard.advice import Advice
+from ronghe.guard import Guard, Ledger
 from ronghe.historian import Historian
 from ronghe.picture import Picture
 from ronghe.plant import Plant
@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 10_000_000_000  # ns after the start in which a connection may still be connecting
 _LOOK_AT_STORE = 10.0  # s
+_PULSE = 0.1  # s
 _ANSWER = 15.0  # s that a person waits for an app's answer
 _CAUSE_FIRST = 1.0  # s that advice waits for the journal of the alarms before it
 STATE = ".ronghe"  # the folder in a plant folder that holds all that the node itself writes
@@ -76,10 +77,11 @@ class Node:
         self.broken: dict[str, AppState] = {}  # apps that could not be started
         self._items: dict[str, NDArray[np.int32]] = {}  # per connection, the ids of its tags
         self._tasks: list[asyncio.Task[None]] = []
-        self._told = {c.id: c.state for c in self.guard.cases() if not c.open}  # per case, the state that its app was told
+        self._outcomes = Outcomes(self.guard, self.alarms, self._system, clock)
         self._clocks = ClockHealth()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # per app
+        self._spoke: dict[str, set[str]] = defaultdict(set)  # per app, the people who told it more than to read
         self._started = 0
         for tag in plant.tags.values():
             self.latest.stale_after[self.index.id(tag.tag)] = round(max(3 * tag.every, 5.0) * 1e9)
@@ -102,6 +104,7 @@ class Node:
         for name in self.plant.apps:
             self._start_app(name, held)
         self._tasks.append(asyncio.create_task(self._beat(), name="beat"))
+        self._tasks.append(asyncio.create_task(self._pulse(), name="pulse"))
         self._tasks.append(asyncio.create_task(self._watch_store(), name="store"))
         self._tasks.append(asyncio.create_task(self._keep_alarms(), name="alarms"))
 
@@ -190,7 +193,7 @@ class Node:
 
     def _from_app(self, name: str, result: Result, at: int) -> None:
         """In the app's thread: hands a result over to the loop, where alarms and guard live."""
-        if self._loop is not None and (result.findings or result.advice or result.signals):
+        if self._loop is not None and (result.findings or result.advice or result.signals or result.changes or result.told):
             try:
                 self._loop.call_soon_threadsafe(self._result, name, result, at)
             except RuntimeError:
@@ -205,22 +208,27 @@ class Node:
             self.latest.update(batch, self.clock())
             self.recorder.put(batch)
         ended = [f.key for f in result.findings if not f.active]
-        if ended or result.advice:
-            task = asyncio.create_task(self._advise(name, ended, result.advice), name=f"advice of {name}")
+        if ended or result.advice or result.changes or result.told:
+            task = asyncio.create_task(self._advise(name, ended, result), name=f"advice of {name}")
             self._tasks.append(task)
             task.add_done_callback(self._tasks.remove)
 
-    async def _advise(self, name: str, ended: list[str], advice: tuple[Advice, ...]) -> None:
+    async def _advise(self, name: str, ended: list[str], result: Result) -> None:
         """To the guard, an app's results in their order: nobody may approve what no longer has a reason.
 
         In the ledger the alarm that an advice answers comes first, unless the disk is too slow for that.
         """
         async with self._turns[name]:
-            if advice and self.journal.behind:
+            if result.advice and self.journal.behind:
                 await asyncio.to_thread(self.journal.flush, _CAUSE_FIRST)
             for finding in ended:  # first: a set-point has one open case
                 await self._ask_guard(self.guard.withdraw(name, finding))
-            await asyncio.gather(*(self._ask_guard(self.guard.submit(a)) for a in advice))
+            await asyncio.gather(*(self._ask_guard(self.guard.submit(a)) for a in result.advice))
+            for change in result.changes:
+                await self._ask_guard(self.guard.submit_change(change))
+            for told in result.told:
+                if told.who in self._spoke[name]:  # an app knows nobody but by what he told it
+                    await self._ask_guard(self.guard.told(told))
 
     async def _ask_guard(self, request: Awaitable[object]) -> None:
         try:
@@ -239,6 +247,8 @@ class Node:
         right = runner.app.verbs.get(question.verb)
         if right is None:
             raise AppError(Text(f"it does not know {question.verb[:80]!r}", f"应用不支持 {question.verb[:80]!r}"), where=f"apps.{name}")
+        if right != "read":
+            self._spoke[name].add(question.who)
         try:
             answer = await asyncio.wait_for(asyncio.wrap_future(runner.ask(question)), _ANSWER)
         except (TimeoutError, asyncio.CancelledError) as e:
@@ -319,9 +329,20 @@ class Node:
         for runner in self.runners.values():
             runner.flush(now)
         self.alarms.tick(now)
-        self._tell_of_cases()
+        self._outcomes.tell_people()
         await self.guard.tick()
-        self._tell_apps()
+        self._outcomes.tell_apps(self.runners)
+
+    async def _pulse(self) -> None:
+        """Ten times a second while set-points are changed as one: a step of a change waits for nothing but its device."""
+        while True:
+            await asyncio.sleep(_PULSE)
+            try:
+                if self.guard.changing:
+                    await self.guard.pulse()
+                    self._outcomes.tell_of_changes(self.runners)
+            except Exception:
+                log.exception("pulse")
 
     async def _keep_alarms(self) -> None:
         """Once a second, beside the beat: a disk that answers slowly holds neither it nor the loop."""
@@ -344,30 +365,6 @@ class Node:
                 why = reason_of(e)
                 self._system("historian", "high", Text(f"the store cannot be looked at: {why.en}", f"无法查看历史数据库：{why.in_('zh')}"))
             await asyncio.sleep(_LOOK_AT_STORE)
-
-    def _tell_of_cases(self) -> None:
-        """Says aloud that a case failed after something was, or may have been, written: nobody follows that up but a person. Until a later
-        case of its set-point ends well, or a person has acknowledged it."""
-        ended: dict[str, Case] = {}
-        for case in self.guard.cases():  # newest first
-            if case.written is not None and not case.open:
-                ended.setdefault(case.advice.tag, case)
-        alarms = {a.key: a for a in self.alarms.list(all=True)}
-        for tag, case in ended.items():
-            last, alarm = case.history[-1], alarms.get(f"system/guard/{tag}")
-            new = alarm is None or last.time > alarm.since
-            if case.state != "failed" or new or (alarm is not None and alarm.state == "acknowledged"):
-                self._system(f"guard/{tag}", "critical", None)
-            if case.state == "failed" and new:
-                text = Text(f"{tag}, case {case.id}: {last.text.en}", f"{tag}，事项 {case.id}：{last.text.in_('zh')}")
-                self._system(f"guard/{tag}", "critical", text)
-
-    def _tell_apps(self) -> None:
-        cases = self.guard.cases()
-        for case in reversed(cases):  # as they came
-            if self._told.get(case.id) != case.state and case.advice.app in self.runners:
-                self.runners[case.advice.app].tell(case.advice.id, case.state)
-        self._told = {c.id: c.state for c in cases}  # the guard forgets old ones, and so does this
 
     def _clear_orphans(self) -> None:
         """Ends the alarms of apps and connections that plant.toml no longer names: nobody else would."""

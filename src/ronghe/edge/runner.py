@@ -15,6 +15,7 @@ import numpy as np
 
 from ronghe.apps.contract import App, Page, Question, Result
 from ronghe.errors import AppError, RongheError
+from ronghe.guard import ChangeCase
 from ronghe.picture import Picture
 from ronghe.signals import Batch, Grid, TagIndex, Window
 from ronghe.text import Text
@@ -72,7 +73,7 @@ class _Asked:
             self.answer.set_exception(e if isinstance(e, RongheError) else AppError(reason_of(e)))
 
 
-_Job = Batch | int | tuple[str, str] | _Asked | Picture
+_Job = Batch | int | tuple[str, str] | ChangeCase | _Asked | Picture
 
 
 class Runner:
@@ -93,7 +94,7 @@ class Runner:
         self.state = AppState(uses=app.uses, equipment=app.equipment, pages=app.pages, tags=tags)
         self._took, self._most = took, most
         self._queue: deque[Batch | int] = deque()  # an int is a clock reading: rows up to it are due
-        self._told: deque[tuple[str, str] | _Asked] = deque()  # outcomes for `feedback` and questions for `ask`; never skipped
+        self._told: deque[tuple[str, str] | ChangeCase | _Asked] = deque()  # for `feedback`, `follow` and `ask`; never skipped
         self._shown: deque[Picture] = deque()
         self._samples = 0
         self._busy_since = 0.0
@@ -157,6 +158,12 @@ class Runner:
             self._told.append((advice, outcome))
             self._ready.notify()
 
+    def follow(self, change: ChangeCase) -> None:
+        """How a change goes, for the app's `follow`, as `tell`."""
+        with self._ready:
+            self._told.append(change)
+            self._ready.notify()
+
     @property
     def stopping(self) -> bool:
         """Whether it was told to stop."""
@@ -212,6 +219,9 @@ class Runner:
     def _do(self, job: _Job) -> None:
         if isinstance(job, tuple):
             self.app.feedback(*job)
+            return
+        if isinstance(job, ChangeCase):
+            self.app.follow(job)
             return
         if isinstance(job, _Asked):
             job.put(self.app)

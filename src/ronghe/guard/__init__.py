@@ -2,7 +2,7 @@
 
 from ronghe.guard.advice import Advice, Evidence, Expected, State
 from ronghe.guard.case import Case, Check, Effect, Measured, Step, Watched
-from ronghe.guard.change import Change, ChangeState, Put, Setting
+from ronghe.guard.change import Change, ChangeState, Put, Setting, Told
 from ronghe.guard.changecase import ChangeCase
 from ronghe.guard.guard import Guard
 from ronghe.guard.ledger import Entry, Ledger, Verification
@@ -26,6 +26,7 @@ __all__ = [
     "Setting",
     "State",
     "Step",
+    "Told",
     "Verification",
     "Watched",
     "check_guard",

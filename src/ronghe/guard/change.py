@@ -40,6 +40,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     who: str = ""  # the person who asked for it; an app alone: ""
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person told an app about a change of its: `change` is the id that the app gave it."""
+
+    change: str
+    who: str
+    says: Literal["approve", "call off"]
+    why: str = ""
+
+
 ChangeState = Literal["waiting", "writing", "proving", "done", "refused", "rolling_back", "rolled_back", "failed", "expired", "rejected"]
 """Waits for `ready` or for approval; being written; written, its proof awaited; proven; refused by a check, nothing written; being written
 back; as before; could not be written back: a person must look; too old; rejected by a person."""

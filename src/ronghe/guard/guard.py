@@ -25,7 +25,7 @@ import msgspec
 from ronghe.errors import GuardError, LedgerError
 from ronghe.guard.advice import Advice, State
 from ronghe.guard.case import Case, Check, Event
-from ronghe.guard.change import Change
+from ronghe.guard.change import Change, Told
 from ronghe.guard.changecase import ChangeCase
 from ronghe.guard.changes import Bench, Changes
 from ronghe.guard.checks import ask, in_device, refused, stranger
@@ -208,6 +208,22 @@ class Guard:
         is given up. Raises GuardError when it does not exist or has ended; LedgerError."""
         _named(user)
         return await self._changes.cancel(change_id, user, why)
+
+    async def told(self, told: Told) -> ChangeCase | None:
+        """What a person told the app whose change it is. None where it comes too late. Raises LedgerError."""
+        change_id = self._docket.by_change.get(told.change, "")
+        try:
+            if told.says == "approve":
+                return await self.approve_change(change_id, told.who)
+            return await self.cancel_change(change_id, told.who, told.why)
+        except GuardError as e:
+            log.info("%s, told about %s: %s", told.who, told.change, e)
+            return None
+
+    @property
+    def changing(self) -> bool:
+        """Whether a change is open."""
+        return bool(self._docket.changing)
 
     def changes(self) -> list[ChangeCase]:
         """Newest first."""
