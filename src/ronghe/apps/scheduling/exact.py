@@ -8,6 +8,7 @@ with too many operations. Plans come only from problems of which nothing is left
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -291,8 +292,7 @@ class _Model:
 
     def below(self, value: float) -> None:
         """Asks for an objective below `value`."""
-        if self.scale == 1:
-            self.model.add(self.total <= int(value) - 1 if float(value).is_integer() else self.total <= int(value))
+        self.model.add(self.total <= math.ceil(value * self.scale - 1e-6) - 1)
 
     def bound(self, value: float) -> float:
         """A bound of the model in the problem's own terms."""

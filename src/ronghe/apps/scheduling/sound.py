@@ -69,7 +69,7 @@ def _names(problem: Problem) -> Iterator[Text]:
             if n > 1:
                 yield Text(f"{kind.en} {name} is given {n} times", f"{kind.zh} {name} 重复出现 {n} 次")
             if not name:
-                yield Text(f"a {kind.en} has no name", f"有{kind.zh}未命名")
+                yield Text(f"one {kind.en} has no name", f"有{kind.zh}未命名")
 
 
 def _times(problem: Problem) -> Iterator[Text]:

@@ -90,10 +90,10 @@ def evolve(population: Population, seed: int) -> None:
         improve(population, order, on, drawn)
 
 
-def improve(population: Population, order: Ints, on: Ints, seed: int) -> None:
+def improve(population: Population, order: Ints, on: Ints, seed: int, patience: int = PATIENCE) -> None:
     """Improves one solution by tabu search and adds it."""
     g = population.graph
     order, on, makespan, _ = tabu(
-        g.before, g.after, g.release, g.at, g.machine, g.lasts, g.machines, order, on, PATIENCE, population.target, population.flag, seed
+        g.before, g.after, g.release, g.at, g.machine, g.lasts, g.machines, order, on, patience, population.target, population.flag, seed
     )
     population.add(Member(order, on, int(makespan)))
