@@ -7,8 +7,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from ronghe.apps.logistics.evaluate import Report, Solved, solve_file
+from ronghe.apps.logistics import formats
+from ronghe.apps.logistics.evaluate import Report, Solved, drive, solve_file
 from ronghe.apps.logistics.evaluate import evaluate as evaluate_folder
+from ronghe.apps.logistics.milkrun import cycle
+from ronghe.signals.when import parse_duration
 from ronghe.text import Text
 
 
@@ -82,4 +85,28 @@ def _table(r: Report) -> str:
     for name, s in sorted(r.sets.items()):
         mean, worst = (f"{100 * g:.3f}" if g is not None else "-" for g in (s.mean_gap, s.worst_gap))
         lines.append(f"{name:<28}{f'{s.solved}/{s.files}':>8}{mean:>16}{worst:>12}")
-    return "\n".join([*lines, r.protocol.in_("zh") if str(Text("en", "zh")) == "zh" else r.protocol.en])
+    return "\n".join([*lines, str(r.protocol)])
+
+
+@logistics.command(help=_t("Rounds inside a plant, the same every takt: how many vehicles it takes.", "厂内循环取送：需要多少车辆。"))
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--takt", required=True, help=_t("length of one cycle, e.g. 20min", "一个循环的时长，如 20min"))
+@click.option("--seconds", type=click.FloatRange(0.1), default=5.0, show_default=True, help=_t("time to search", "搜索时间（秒）"))
+@click.option("--json", "as_json", is_flag=True, help=_t("for programs", "供程序读取"))
+def milkrun(source: Path, takt: str, seconds: float, as_json: bool) -> None:
+    """Finds the fewest."""
+    problem = formats.read(source)
+    found = cycle(problem, max(1, round(parse_duration(takt) / 1e9 / problem.tick)), seconds=seconds)
+    rounds = [(r.vehicle, busy, drive(problem, r).stops) for r, busy in zip(found.plan.routes, found.busy, strict=True)]
+    if as_json:
+        said = {
+            "vehicles": found.vehicles,
+            "at_least": found.at_least,
+            "feasible": found.plan.status == "feasible",
+            "rounds": [{"vehicle": vehicle, "busy": busy, "stops": stops} for vehicle, busy, stops in rounds],
+        }
+        click.echo(msgspec.json.encode(said).decode())
+        return
+    click.echo(_t(f"{found.vehicles} vehicle(s); at least {found.at_least}", f"需要 {found.vehicles} 辆车；下限 {found.at_least}"))
+    for vehicle, busy, stops in rounds:
+        click.echo(f"  {vehicle} {100 * busy:.0f} %: {' '.join(stops)}")

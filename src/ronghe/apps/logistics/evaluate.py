@@ -85,7 +85,7 @@ def solve_file(path: Path, *, seconds: float, seed: int = 0, workers: int = 2) -
         gap=(objective - best) / best if best and holds else None,
         seconds=round(found.seconds, 3),
         orders=len(problem.orders),
-        routes=tuple(_drive(problem, r) for r in found.routes),
+        routes=tuple(drive(problem, r) for r in found.routes),
         unserved=found.unserved,
         wrong=tuple(wrong),
         carbon_kg=found.carbon,
@@ -93,10 +93,11 @@ def solve_file(path: Path, *, seconds: float, seed: int = 0, workers: int = 2) -
     )
 
 
-def _drive(p: Problem, r: Route) -> Drive:
+def drive(p: Problem, r: Route) -> Drive:
+    """A route in names."""
     stops = tuple(f"@{s.place}" if s.do == "reload" else f"+{s.order}" if s.do == "collect" else s.order for s in r.stops[1:-1])
     distance = r.distance * p.metre / 1000 if p.metre is not None else float(r.distance)
-    hours = r.duration * p.tick / 3600 if p.start else None
+    hours = r.duration * p.tick / 3600 if p.metre is not None else None
     return Drive(vehicle=r.vehicle, stops=stops, distance=distance, hours=hours, cost=r.cost / p.money, carbon_kg=r.carbon)
 
 

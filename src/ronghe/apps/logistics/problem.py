@@ -96,6 +96,7 @@ class Roads(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     distance: NDArray[np.int64]
     duration: NDArray[np.int64]
+    kmh: float | None = None  # at which durations follow from distances; None: they were stated
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -115,6 +116,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     grain: int = 1  # units of an amount in one
     weight: int | None = None  # which dimension is kilograms
     map: Literal["plane", "lonlat"] = "plane"
+    detour: float = 1.0  # the way to a place that was not there before: the straight line times this
     name: str = ""
 
 

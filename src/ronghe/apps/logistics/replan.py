@@ -17,7 +17,8 @@ from typing import Final
 
 import msgspec
 
-from ronghe.apps.logistics.problem import FOREVER, Order, Plan, Problem, Route, Stop, Tick, Vehicle
+from ronghe.apps.logistics.problem import FOREVER, Order, Place, Plan, Problem, Route, Stop, Tick, Vehicle
+from ronghe.apps.logistics.roads import with_place
 from ronghe.apps.logistics.running import NEXT, Day, Rest, committed, merged, rest
 from ronghe.apps.logistics.schedule import Facts, Timed, Visit, alike, cost, on_its_way, plan, timed
 from ronghe.errors import AppError
@@ -34,9 +35,10 @@ class LateVehicle(msgspec.Struct, frozen=True, kw_only=True, tag="late_vehicle")
 
 
 class NewOrder(msgspec.Struct, frozen=True, kw_only=True, tag="new_stop"):
-    """An order that came in late, at a place that is known."""
+    """An order that came in late, at a place that is known, or at a new one."""
 
     order: Order
+    place: Place | None = None
 
 
 class Cancelled(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
@@ -104,6 +106,7 @@ def _happened(day: Day, event: Event, now: Tick) -> Day:
         case NewOrder():
             if any(o.name == event.order.name for o in p.orders):
                 raise AppError(Text(f"there is an order {event.order.name!r} already", f"订单 {event.order.name!r} 已存在"))
+            p = p if event.place is None else with_place(p, event.place)
             for name in (event.order.place, event.order.origin or event.order.place):
                 if all(x.name != name for x in p.places):
                     raise AppError(Text(f"there is no place {name!r}", f"没有地点 {name!r}"))

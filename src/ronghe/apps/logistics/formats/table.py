@@ -205,6 +205,7 @@ class _Tables:
             grain=GRAIN,
             weight=used.index(1) if 1 in used else None,
             map="lonlat" if lonlat else "plane",
+            detour=self._settings.detour,
             name=self._settings.name or self._name,
         )
         return problem, self._origin
@@ -313,7 +314,7 @@ class _Tables:
             duration = ways.seconds(metres, speed)
             for pair, t in took.items():
                 duration[pair] = t
-            out[f"{speed:g}"] = Roads(distance=metres, duration=duration)
+            out[f"{speed:g}"] = Roads(distance=metres, duration=duration, kmh=speed)
         return out
 
     def _by_coordinates(self, places: list[tuple[str, PlaceRow]]) -> NDArray[np.int64]:
