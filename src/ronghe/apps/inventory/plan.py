@@ -3,6 +3,8 @@
 A policy is chosen by simulation of what demand may be: where most periods have a demand, the forecast and an error drawn from those it
 made; else the demands that were seen, more or fewer of them as the forecast says. Errors of one period are drawn independently: where
 demand stays high or low for longer than the forecast follows, the service given is less than the service simulated.
+
+A reorder point is never below the demand expected in the lead time: where orders are large, service is then better than was asked for.
 """
 
 from __future__ import annotations
@@ -31,6 +33,14 @@ _OLD = 7  # days that the demand may have ended ago
 _LAST = 20  # errors that a drift is looked for in
 
 
+class Expected(msgspec.Struct, frozen=True):
+    """A forecast per period: float64[horizon] each."""
+
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """One item. Quantities in its unit, times in days; None where it has no value: too little demand to say."""
 
@@ -49,17 +59,10 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy | None = None
     outcome: Outcome | None = None
     tested: Tested | None = None
+    expected: Expected | None = None
     old: Text | None = None  # that the demand it was planned on ends long ago
     drift: Text | None = None
     drift_score: float = 0.0  # mean of the last errors in standard errors, over the limit; 1 is the limit
-
-
-class Expected(msgspec.Struct, frozen=True):
-    """A forecast per period: float64[horizon] each."""
-
-    mean: Floats
-    low: Floats
-    high: Floats
 
 
 def season_of(period: int) -> int:
@@ -147,6 +150,10 @@ def _policy(item: Item, book: Book, tested: Tested, rate: float, rng: np.random.
     draws = draws_of(item, book, tested, rate, _DRAWN, rng)
     wanted = Policy(point=0.0, level=order_size(item, costs, rate, draws.whole), lot=item.lot, least=item.moq)
     policy, _ = tune(item.service, wanted, draws, costs)
+    # a large order gives the fill rate with a shortage before each delivery: no safety stock below zero (Silver, Pyke & Peterson, §7.7)
+    least = float(draws.demand.mean()) * lead_periods(item, book)[0]
+    if policy.point < least:
+        policy = policy.moved(float(math.ceil(least)) if draws.whole else least)
     fresh = draws_of(item, book, tested, rate, _DRAWN, rng)
     return policy, simulate(policy, fresh.demand, fresh.lead, costs)
 
@@ -189,9 +196,18 @@ def stand(item: Item, book: Book, tested: Tested, expected: Expected, rate: floa
         policy=policy,
         outcome=outcome,
         tested=tested,
+        expected=expected,
         drift=drifted(tested.recent[-_LAST:], rate) if abs(score) > 1 else None,
         drift_score=score,
     )
+
+
+def restand(p: Planned, book: Book, on_hand: float) -> Planned:
+    """The same plan with another stock on hand; nothing is simulated anew."""
+    item = msgspec.structs.replace(p.facts, on_hand=on_hand)
+    if p.tested is None or p.expected is None or p.rate is None or p.policy is None or p.outcome is None:
+        return msgspec.structs.replace(p, facts=item, position=on_hand + item.on_order)
+    return msgspec.structs.replace(stand(item, book, p.tested, p.expected, p.rate, p.policy, p.outcome), old=p.old)
 
 
 def quantity(item: Item, position: float, level: float, whole: bool) -> float:

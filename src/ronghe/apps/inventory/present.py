@@ -10,7 +10,7 @@ import numpy as np
 
 from ronghe.apps.inventory.choose import reach
 from ronghe.apps.inventory.formats.items import DAY, Book
-from ronghe.apps.inventory.plan import Planned, costs_of, draws_of, forecast, lead_periods, possible
+from ronghe.apps.inventory.plan import Planned, costs_of, draws_of, lead_periods, possible
 from ronghe.apps.inventory.simulate import Policy, simulate
 from ronghe.apps.inventory.wording import amount
 from ronghe.text import Text
@@ -60,9 +60,9 @@ def detail(p: Planned, book: Book, now: int) -> dict[str, Any]:
         "curve": [],
         "policy": None,
     }
-    if p.tested is None or p.policy is None or p.rate is None:
+    if p.tested is None or p.policy is None or p.expected is None:
         return out
-    expected = forecast(p.facts, book, p.tested)
+    expected = p.expected
     times = [1000 * (book.end + k * book.period) for k in range(len(expected.mean))]
     out["forecast"] = [
         {"time": t, "mean": float(m), "low": float(lo), "high": float(hi)}
@@ -108,7 +108,8 @@ def projection(p: Planned, book: Book, now: int, *, seed: int = 0) -> list[dict[
     of them lie. What is on order without a date is taken to come when an order of today would."""
     assert p.tested is not None
     assert p.rate is not None
-    expected = forecast(p.facts, book, p.tested)
+    assert p.expected is not None
+    expected = p.expected
     n = len(expected.mean)
     lead, _ = lead_periods(p.facts, book)
     comes = min(n, math.ceil(lead))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from ronghe.apps.inventory.formats.items import Item
 from ronghe.text import Text
@@ -72,3 +73,23 @@ def drifted(errors: Sequence[float], rate: float) -> Text:
         f"demand of the last {len(errors)} periods was {share} {more} the forecast, more than chance allows",
         f"最近 {len(errors)} 期的需求比预测{zh[0]} {share}，超出随机波动",
     )
+
+
+ACTIONS: Final = {
+    "short": Text("order now and hurry it; see which orders need it first", "立即下单并加急；确认哪些订单最急需"),
+    "order": Text("place the order", "请下达订单"),
+    "excess": Text("order nothing; see what is on order, and whether it can be put off", "停止订购；核查在途订单能否推迟"),
+    "drift": Text("see whether demand has changed for good", "请确认需求是否已发生长期变化"),
+    "old": Text("bring the demand file up to date", "请更新需求记录"),
+}
+"""What a person should do about a finding of each kind."""
+
+
+def failed() -> Text:
+    """That an item could not be planned."""
+    return Text("could not be planned; see the log of the node", "无法计算，详见节点日志")
+
+
+def planning() -> Text:
+    """That an item is not planned yet."""
+    return Text("is being planned", "正在计算")
