@@ -47,6 +47,8 @@ class Bench(ABC):
     """At least two numeric addresses whose value changes by itself at least twice a second."""
     unknown: str
     """A well-formed address that the device does not have."""
+    fixed: bool = False
+    """True: every such device has the same addresses, and an unknown one is refused before it is used."""
     malformed: str
     """Not an address of this protocol."""
     text: str = ""
@@ -143,8 +145,9 @@ class DriverContract:
             msgspec.convert({**bench.options, "no_such_option": 1}, bench.driver.Options)
 
     def test_check_address(self, bench: Bench) -> None:
-        for address in (*bench.moving, bench.unknown):
+        for address in bench.moving:
             assert bench.driver.check_address(address, "float") is None
+        assert (bench.driver.check_address(bench.unknown, "float") is None) == (not bench.fixed)
         said = bench.driver.check_address(bench.malformed, "float")
         assert isinstance(said, Text)
         assert said.en

@@ -27,6 +27,7 @@ class Device(Bench):
     driver = Camera
     moving: ClassVar[list[str]] = ["picture", "light"]
     unknown = "depth"
+    fixed = True
     malformed = "line 1/picture"
     command: list[str]
     port: int
