@@ -76,7 +76,7 @@ _detail = click.option(
     type=click.FloatRange(0, 0.5, min_open=True),
     default=REVIEW,
     show_default=True,
-    help=_t("share of good pictures that are not passed at once", "良品图像未被直接放行（复检或剔除）的比例"),
+    help=_t("share of good pictures that are not passed at once", "良品图像未被直接放行（复核或剔除）的比例"),
 )
 @_by_folder
 @_item
@@ -208,7 +208,7 @@ def _judged(path: Path, said: Judgement) -> dict[str, Any]:
 
 
 def _line(path: Path, said: Judgement) -> str:
-    verdict = {"pass": _t("pass", "放行"), "review": _t("review", "复检"), "reject": _t("reject", "剔除")}[said.verdict]
+    verdict = {"pass": _t("pass", "放行"), "review": _t("review", "复核"), "reject": _t("reject", "剔除")}[said.verdict]
     where = "".join(f"  [{r.x0},{r.y0},{r.x1},{r.y1}: {r.score:.2f}]" for r in said.where[:3])
     unlike = "".join(f"  {t.in_(language())}" for t in said.unlike)
     return f"{path}: {verdict} {said.score:.2f}{where}{unlike}"
@@ -223,11 +223,11 @@ def _report(r: Report) -> str:
         f"AUROC {r.image_auroc:.4f}" + by_pixel,
         _t(
             f"false reject {r.false_reject:.2%} (promised {r.promised_false_reject:.2%}), review {r.review_good:.2%}",
-            f"误判率 {r.false_reject:.2%}（承诺 {r.promised_false_reject:.2%}），复检 {r.review_good:.2%}",
+            f"误判率 {r.false_reject:.2%}（承诺 {r.promised_false_reject:.2%}），复核 {r.review_good:.2%}",
         ),
         _t(
             f"escape {r.escape:.2%} (with 95 % confidence at most {r.escape_bound:.2%}), review {r.review_defective:.2%}",
-            f"漏检率 {r.escape:.2%}（置信度 95 % 下不超过 {r.escape_bound:.2%}），复检 {r.review_defective:.2%}",
+            f"漏检率 {r.escape:.2%}（置信度 95 % 下不超过 {r.escape_bound:.2%}），复核 {r.review_defective:.2%}",
         ),
         _t(
             f"CPU per picture {r.cpu_ms_p50:.1f} ms, 99 of 100 under {r.cpu_ms_p99:.1f} ms",

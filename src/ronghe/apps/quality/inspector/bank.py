@@ -94,7 +94,7 @@ def _reach(places: Floats) -> Floats:
     square = np.einsum("ij,ij->i", places, places)
     distance = np.sqrt(np.maximum(square[:, None] - 2 * places @ places.T + square, 0))
     k = min(_NEIGHBOURS, len(places) - 1)
-    near = np.sort(distance, axis=1)[:, 1 : 1 + k].mean(1) if k else np.ones(len(places), np.float32)
+    near = np.sort(np.partition(distance, k, axis=1)[:, : k + 1], axis=1)[:, 1:].mean(1) if k else np.ones(len(places), np.float32)
     return np.maximum(near, 1e-3 * max(float(near.max()), 1e-6)).astype(np.float32)
 
 

@@ -9,8 +9,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -40,6 +42,10 @@ _BANK: Final = 2500
 _FAST: Final = (256, 112)
 _FINE: Final = (512, 512)
 DETAILS: Final = ("fast", "fine")
+_AT_ONCE: Final = 2  # threads of one teaching; NumPy and onnxruntime let each other run
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 Floats = NDArray[np.float32]
 Seen = tuple[Floats, ...]
@@ -80,9 +86,9 @@ def learn(
         )
     rng = np.random.default_rng(chosen.seed)
     sight = sight_for(images, chosen)
-    small = [sight.working(p) for p in images]
+    small = at_once(sight.working, images)
     seen = Session(network(sight))
-    described = [tuple(d[0] for d in seen.run(s)) for s in small]
+    described = at_once(lambda s: tuple(d[0] for d in seen.run(s)), small)
     parts = folds(named, _FOLDS, rng)
     maps = _held_out(described, sight.looks, parts, chosen.bank, rng)
     scores = _scores(maps, parts)
@@ -109,6 +115,12 @@ def learn(
         },
         metrics=_metrics(held_out, promise),
     )
+
+
+def at_once(make: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
+    """What `make` makes of each, in order, in two threads of the caller's priority. What is made does not depend on it."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(make, given))
 
 
 def scale_for(images: Sequence[Pixels], detail: str = "fast") -> float:
@@ -162,9 +174,15 @@ def _held_out(
     for out in parts:
         alone = _gather([d for d, o in zip(described, out, strict=True) if not o], size, rng)
         sessions = [scorer(bank, look) for bank, look in zip(alone, seen, strict=True)]
-        for i in np.flatnonzero(out).tolist():
-            maps[i] = tuple(s.run(d[None])[0] for s, d in zip(sessions, described[i], strict=True))
+        held = [d for d, o in zip(described, out, strict=True) if o]
+        found = at_once(partial(_measured, sessions), held)
+        for i, one in zip(np.flatnonzero(out).tolist(), found, strict=True):
+            maps[i] = one
     return maps
+
+
+def _measured(sessions: Sequence[Session], described: Seen) -> Seen:
+    return tuple(s.run(d[None])[0] for s, d in zip(sessions, described, strict=True))
 
 
 def _scores(maps: Sequence[Seen], parts: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
@@ -187,7 +205,8 @@ def scorer(bank: Bank, look: Look) -> Session:
 
 
 def _gather(described: Sequence[Seen], size: int, rng: np.random.Generator) -> list[Bank]:
-    return [gather(one, size, rng) for one in zip(*described, strict=True)]
+    dice = rng.spawn(len(described[0]))
+    return at_once(lambda k: gather([d[k] for d in described], size, dice[k]), range(len(dice)))
 
 
 def _units(maps: Sequence[Seen]) -> list[float]:

@@ -65,7 +65,7 @@ class Inspect(App):
     pages: ClassVar[tuple[Page, ...]] = (
         Page(slug="line", title=Text("Inspection line", "检测线"), view="inspection-line"),
         Page(slug="teach", title=Text("Teach", "示教"), view="inspection-teach"),
-        Page(slug="review", title=Text("Review", "人工复判"), view="inspection-review"),
+        Page(slug="review", title=Text("Review", "人工复核"), view="inspection-review"),
         Page(slug="charts", title=Text("Yield and control charts", "良率与控制图"), view="inspection-charts"),
     )
     verbs: ClassVar[Mapping[str, Right]] = {
