@@ -254,3 +254,17 @@ def test_no_row_waits_for_a_held_value_that_did_not_change() -> None:
     assert (window.time // SECOND).tolist() == [3, 4]
     assert window.value.tolist() == [[1.0, 2.0, 3.0]] * 2
     assert grid.push(Batch.of(index, ["b"], 6 * SECOND + 1, 7.0)) is None  # a is not held: its rows wait for it
+
+
+def test_a_grid_of_no_tags_has_the_clock_alone() -> None:
+    index = TagIndex(["other"])
+    grid = Grid(index, (), 1_000_000_000)
+    assert grid.push(Batch.of(index, ["other"], START, [1.0])) is None
+    rows = [grid.flush(START + ms * 1_000_000) for ms in (0, 400, 1000, 7300, 7900)]
+    assert [None if w is None else (int(w.time[0]), w.value.shape, w.tags) for w in rows] == [
+        (START, (1, 0), ()),
+        None,
+        (START + 1_000_000_000, (1, 0), ()),
+        (START + 7_000_000_000, (1, 0), ()),
+        None,
+    ]

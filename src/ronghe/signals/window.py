@@ -100,9 +100,19 @@ class Grid:
         return self._emit(max(int(self._newest.min()), awaited, newest - self.grace))
 
     def flush(self, now: int) -> Window | None:
-        """Gives the rows that the clock completed: those at or before `now` − grace (ns)."""
+        """Gives the rows that the clock completed: those at or before `now` − grace (ns). Of no tags there is the clock alone: a row for
+        every interval in which it is asked, without columns."""
+        if not self.tags:
+            return self._by_clock(now)
         started = self._row or self._pending
         return self._emit(now - self.grace, clock=True) if started else None
+
+    def _by_clock(self, now: int) -> Window | None:
+        row = now - now % self.every
+        if row <= self._row:
+            return None
+        self._row = row
+        return Window((), np.array([row], np.int64), np.empty((1, 0)), np.empty((1, 0), np.uint32), np.empty((1, 0)))
 
     def _emit(self, until: int, *, clock: bool = False) -> Window | None:
         last = until - until % self.every
