@@ -80,7 +80,7 @@ def forecast(source: Path, horizon: int, period: str, as_json: bool) -> None:
     from ronghe.apps.inventory.plan import season_of
 
     book = items.read(source, period=_period(period))
-    tested = panel.test(book.demand, horizon=horizon, season=season_of(book.period))
+    tested = panel.across(book.demand, horizon=horizon, season=season_of(book.period))
     if as_json:
         click.echo(msgspec.json.encode(tested).decode())
         return

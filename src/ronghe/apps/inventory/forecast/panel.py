@@ -41,7 +41,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[str, ...]
 
 
-def test(demand: Mapping[str, Floats], *, horizon: int, season: int) -> Panel:
+def across(demand: Mapping[str, Floats], *, horizon: int, season: int) -> Panel:
     """Every series of at least LEAST periods. No series at all gives an empty panel."""
     done: dict[str, Tested] = {}
     weight: dict[str, float] = {}
