@@ -131,7 +131,7 @@ class Line:
             "time": self.now,
             "expires": self.now + 600 * S,
             "reason": Text("order 7", "订单 7"),
-            "proof": f"{FIRST} == 1",
+            "proof": (f"{FIRST} == 1",),
             "within": 30.0,
         }
         return Change(**{**given, **fields})

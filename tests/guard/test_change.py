@@ -68,7 +68,7 @@ async def test_it_waits_for_what_must_be_ready_and_says_what_is_missing(line: Ca
     await one.run(20)
     view = one.guard.change(case.id)
     assert view.state == "waiting"
-    assert [c.ok for c in view.ready] == [False, True]
+    assert [c.ok for c in view.awaited] == [False, True]
     assert one.writes == []
     one.seen[MATERIAL] = 1.0
     await one.run(1)
@@ -130,8 +130,8 @@ async def test_a_check_of_one_that_fails_keeps_all_from_being_written(line: Call
         {"settings": (Setting(tag=HEAT, value=185.0), Setting(tag="line1/press/none", value=1.0))},
         {"settings": (Setting(tag=HEAT, value=185.0), Setting(tag=STROKE, value=float("nan")))},
         {"ready": ("line1/nothing > 1",)},
-        {"proof": "apps/nobody/first == 1"},
-        {"proof": f"{HEAT} > 3"},
+        {"proof": ("apps/nobody/first == 1",)},
+        {"proof": (f"{HEAT} > 3",)},
     ],
 )
 async def test_what_can_never_be_written_is_refused_as_it_comes_in(line: Callable[..., Line], fields: dict[str, Any]) -> None:
@@ -410,7 +410,7 @@ class World(Line):
 def bare(case: ChangeCase) -> ChangeCase:
     """Without what is of the moment; what two wrote into the ledger at once may be told in either order."""
     history = tuple(sorted(case.history, key=lambda s: (s.time, s.kind, s.tag, s.state)))
-    return msgspec.structs.replace(case, ready=(), history=tuple(msgspec.structs.replace(s, state="waiting") for s in history))
+    return msgspec.structs.replace(case, awaited=(), history=tuple(msgspec.structs.replace(s, state="waiting") for s in history))
 
 
 async def play(folder: Path, spoilt: list[tuple[int, str]], good_at: int, after: int) -> tuple[ChangeCase, World]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from ronghe.errors import AppError
+from ronghe.errors import AppError, Problem
 from ronghe.guard.advice import Advice, Evidence
 from ronghe.guard.change import Change, Told
 from ronghe.guard.changecase import ChangeCase
@@ -115,6 +115,10 @@ class App(ABC):
         """Answers a person: plain data for JSON, or bytes (a JPEG). Called in the app's thread: what takes longer than a second belongs in
         a thread of the app's own. Raises AppError for what cannot be done."""
         raise AppError(Text(f"{self.uses} does not know {question.verb!r}", f"{self.uses} 不支持 {question.verb!r}"))
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with files of its own beside plant.toml, and does not keep it from starting: told by `ronghe check`."""
+        return ()
 
     def signal(self, name: str) -> Text:
         """What people call one of its signals. May be called from any thread."""

@@ -33,6 +33,8 @@ def _try(plant: Plant, spec: AppSpec, state: Path, lines: Lines, problems: Probl
     app: App = plugins.load("ronghe.apps", spec.uses)(spec.name, plant, spec.equipment, spec.options, state)
     try:
         wants = app.wants()
+        for problem in app.problems():
+            problems.add(problem)
     finally:
         app.close()
     line = lines.of("apps", spec.name)

@@ -27,6 +27,7 @@ from ronghe.apps.contract import App, Finding, Priority, Question, Result
 from ronghe.connect import Driver, Still, Write, always
 from ronghe.connect.boundary import Boundary
 from ronghe.edge.alarms import Alarm, Alarms
+from ronghe.edge.asked import Asked
 from ronghe.edge.clockhealth import ClockHealth
 from ronghe.edge.journal import Journal
 from ronghe.edge.outcomes import Outcomes
@@ -82,6 +83,7 @@ class Node:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # per app
         self._spoke: dict[str, set[str]] = defaultdict(set)  # per app, the people who told it more than to read
+        self._asked = Asked(self.journal.put)
         self._started = 0
         for tag in plant.tags.values():
             self.latest.stale_after[self.index.id(tag.tag)] = round(max(3 * tag.every, 5.0) * 1e9)
@@ -119,6 +121,7 @@ class Node:
         await asyncio.to_thread(self.recorder.close)
         await asyncio.to_thread(self.historian.close)
         await asyncio.to_thread(self.alarms.sync)
+        self._asked.close()
         await asyncio.to_thread(self.journal.close)
         self.ledger.close()
 
@@ -257,7 +260,7 @@ class Node:
             why = Text(f"no answer within {_ANSWER:.0f} s: it is busy", f"{_ANSWER:.0f} 秒内未应答：应用正忙")
             raise AppError(why, where=f"apps.{name}", todo=Text("try again", "请重试")) from e
         if right != "read":
-            self.journal.put("app.asked", {"app": name, "verb": question.verb, "by": question.who, "body": question.body})
+            self._asked.tell(name, question, self.clock())
         return answer
 
     # --- the guard's hands --------------------------------------------------------------------------------------------------------
@@ -306,6 +309,7 @@ class Node:
 
     async def _second(self) -> None:
         now = self.clock()
+        self._asked.beat(now)
         for name, driver in self.drivers.items():
             if driver.by_exception and driver.health.state == "up" and driver.health.lag < 5.0:
                 ids = self._items[name]

@@ -34,7 +34,7 @@ class Outcomes:
     def __init__(self, guard: Guard, alarms: Alarms, say: Say, clock: Callable[[], int]) -> None:
         self._guard, self._alarms, self._say, self._clock = guard, alarms, say, clock
         self._told = {c.id: c.state for c in guard.cases() if not c.open}  # per case, the state that its app was told
-        self._followed = {c.id: c for c in guard.changes() if not c.open}  # per change, as its app was told
+        self._followed: dict[str, ChangeCase] = {}  # per change, as its app was told; what ended while it was away, it is told now
 
     def tell_people(self) -> None:
         """Says aloud that something failed after it was, or may have been, written: nobody follows that up but a person. Until a later case

@@ -35,7 +35,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     expires: int  # when nothing may be written any more that was not
     reason: Text
     ready: tuple[str, ...] = ()  # each must be true before the first write; it is waited for
-    proof: str = ""  # must become true after the last
+    proof: tuple[str, ...] = ()  # each must become true after the last write, for three successive samples
     within: float = 60.0  # s after the last write for the proof
     who: str = ""  # the person who asked for it; an app alone: ""
 

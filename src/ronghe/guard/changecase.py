@@ -43,7 +43,7 @@ class ChangeCase(msgspec.Struct, frozen=True, kw_only=True):
     puts: tuple[Put, ...] = ()  # from the intent on, in the order of writing
     watched: tuple[Watched, ...] = ()  # the proof, and what the guards of its set-points watch
     history: tuple[ChangeStep, ...] = ()
-    ready: tuple[Check, ...] = ()  # how the conditions stand that it waits for; of the moment, not of the ledger
+    awaited: tuple[Check, ...] = ()  # how `ready`, later `proof` stands, in their order; of the moment, not of the ledger
 
     @property
     def open(self) -> bool:

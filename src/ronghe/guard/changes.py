@@ -25,14 +25,14 @@ from ronghe.guard.case import Check, Watched
 from ronghe.guard.change import Change, ChangeState, Put, Setting
 from ronghe.guard.changecase import ChangeCase, ChangeEvent
 from ronghe.guard.checks import Question, ask_change, in_device, refused, stranger
-from ronghe.guard.condition import Condition, Look, parse, quantity
+from ronghe.guard.condition import Look, parse, quantity
 from ronghe.guard.docket import Docket
 from ronghe.guard.followup import GUARD
 from ronghe.guard.hands import Hands, not_written, surely_not
 from ronghe.guard.limits import Limits
 from ronghe.guard.patience import Patience
 from ronghe.guard.promises import Promises
-from ronghe.guard.proving import Proving
+from ronghe.guard.proving import Proving, judged
 from ronghe.guard.stop import StopFile
 from ronghe.guard.view import View
 from ronghe.guard.wayback import WayBack
@@ -83,7 +83,7 @@ class Changes:
         self._recovered = frozenset(i for i, c in self._docket.changes.items() if c.open)
         self._proving = Proving(bench, self._recovered)
         self._way_back = WayBack(bench, self._recovered)
-        self._ready: dict[str, tuple[Check, ...]] = {}  # how the conditions stand that a change waits for
+        self._awaited: dict[str, tuple[Check, ...]] = {}  # how the conditions stand that a change waits for
 
     # --- what people and apps ask for ----------------------------------------------------------------------------------------------
 
@@ -140,8 +140,8 @@ class Changes:
     def view(self, change_id: str) -> ChangeCase:
         """A change with what it waits for. Raises GuardError for an id that is not in memory."""
         case = self._docket.change(change_id)
-        ready = self._ready.get(change_id)
-        return msgspec.structs.replace(case, ready=ready) if ready else case
+        awaited = self._awaited.get(change_id)
+        return msgspec.structs.replace(case, awaited=awaited) if awaited else case
 
     def open(self) -> list[str]:
         """The ids of those to which something may still happen."""
@@ -154,8 +154,8 @@ class Changes:
                 pass
             case = self._docket.change(change_id)
             if not case.open:
-                self._ready.pop(change_id, None)
                 self._proving.forget(change_id)
+                self._awaited = {i: checks for i, checks in self._awaited.items() if i in self._docket.changes}
             return self.view(change_id)
 
     async def _step(self, case: ChangeCase) -> bool:
@@ -176,20 +176,19 @@ class Changes:
             text = Text(f"called off by {case.cancelled}: nothing was written", f"由 {case.cancelled} 取消：未写入")
             self._bench.record("close", case, "rejected", text, who=case.cancelled)
         elif self._bench.clock() >= change.expires:
-            missing = refused(self._ready.get(case.id, ()))
+            missing = refused(self._awaited.get(case.id, ()))
             en, zh = (f": {missing.en}", f"：{missing.in_('zh')}") if missing is not None else ("", "")
             self._bench.record("close", case, "expired", Text(f"expired before anything was written{en}", f"已过期，未写入{zh}"))
         else:
-            self._ready[case.id] = self._look_ready(case)
-            if len(case.approvals) < self._needs(change) or refused(self._ready[case.id]) is not None:
+            self._awaited[case.id] = self._look_ready(case)
+            if len(case.approvals) < self._needs(change) or refused(self._awaited[case.id]) is not None:
                 return False
             return await self._begin(case)
         return False
 
     def _look_ready(self, case: ChangeCase) -> tuple[Check, ...]:
         look = self.look(case)
-        verdicts = [(text, parse(text, self._bench.plant).evaluate(look)) for text in case.change.ready]
-        return tuple(Check(name=text, ok=v.truth is True, text=v.text) for text, v in verdicts)
+        return tuple(judged(text, self._bench.plant, look) for text in case.change.ready)
 
     def look(self, case: ChangeCase) -> Look:
         """How the conditions of a change see the plant: no value is older than the most patient of its guards allows."""
@@ -281,11 +280,11 @@ class Changes:
             return False
         change, text = case.change, Text("all set-points are in force", "全部设定值已生效")
         watched = case.watched
-        if change.proof:
-            seconds = f"{change.within:g} s"
-            wanted = Text(f"{change.proof} within {seconds}", f"{seconds} 内满足 {change.proof}")
-            until = self._bench.clock() + round(change.within * 1e9)
-            watched = (*watched, Watched(text=wanted, until=until, condition=change.proof))
+        self._awaited.pop(case.id, None)
+        seconds, until = f"{change.within:g} s", self._bench.clock() + round(change.within * 1e9)
+        for proof in change.proof:
+            wanted = Text(f"{proof} within {seconds}", f"{seconds} 内满足 {proof}")
+            watched = (*watched, Watched(text=wanted, until=until, condition=proof))
         if not watched:
             self._bench.record("written", case, "done", text)
             return False
@@ -299,6 +298,7 @@ class Changes:
             why = whole if isinstance(whole, Text) else self._proving.look(case, self.look(case))
         if why is not None:
             return self._fail(case, why)
+        self._awaited[case.id] = self._proving.awaited(case, self.look(case))
         if self._proving.proven(case):
             self._bench.record("close", case, "done", Text("proven", "验证通过"))
         return False
@@ -333,12 +333,11 @@ class Changes:
         return tuple(c for c in checks if c.name != "duplicate" or self._docket.busy(setting.tag) or c.ok)
 
     def _unreadable(self, change: Change) -> Text | None:
-        for text in (*change.ready, *((change.proof,) if change.proof else ())):
+        for text in (*change.ready, *change.proof):
             try:
-                found: Condition = parse(text, self._bench.plant)
+                parse(text, self._bench.plant)
             except GuardError as e:
                 return Text(e.in_("en"), e.in_("zh"))
-            del found
         return None
 
     def _needs(self, change: Change) -> int:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from ronghe.errors import GuardError
+from ronghe.guard.case import Check
 from ronghe.guard.changecase import ChangeCase
-from ronghe.guard.condition import Look, quantity
+from ronghe.guard.condition import Look, parse, quantity
 from ronghe.guard.effect import Watcher
 from ronghe.guard.followup import missed
+from ronghe.plant.model import Plant
 from ronghe.text import Text
 
 if TYPE_CHECKING:
@@ -72,6 +77,12 @@ class Proving:
         en, zh = "; ".join(t.en for t in late), "；".join(t.in_("zh") for t in late)
         return Text(f"not proven: {en}", f"未通过验证：{zh}")
 
+    def awaited(self, case: ChangeCase, look: Look) -> tuple[Check, ...]:
+        """How each of the proofs stands: whether it was seen, or what is there instead."""
+        missing = {w.condition for w in self._watchers[case.id].missing()}
+        checks = [judged(p, self._bench.plant, look) for p in case.change.proof]
+        return tuple(msgspec.structs.replace(c, ok=c.name not in missing) for c in checks)
+
     def proven(self, case: ChangeCase) -> bool:
         """Whether everything that was watched for was seen."""
         return self._watchers[case.id].all_seen()
@@ -85,3 +96,12 @@ class Proving:
         since = self._unknown.setdefault(key, now)
         grace = self._bench.patience.grace if case.id in self._recovered else 0
         return now >= max(since + self._bench.patience.of(tag), grace)
+
+
+def judged(text: str, plant: Plant, look: Look) -> Check:
+    """How a condition stands. One that cannot be read any more, since the plant folder was changed, is not true."""
+    try:
+        verdict = parse(text, plant).evaluate(look)
+    except GuardError as e:
+        return Check(name=text, ok=False, text=Text(e.in_("en"), e.in_("zh")))
+    return Check(name=text, ok=verdict.truth is True, text=verdict.text)
