@@ -23,6 +23,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+import msgspec
+
 from ronghe.apps.advising import resolve
 from ronghe.apps.contract import App, Finding, Page, Priority, Question, Result, Right, Wants
 from ronghe.apps.scheduling.changeover import present
