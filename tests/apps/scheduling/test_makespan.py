@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ronghe.apps.scheduling.check import check, measure
 from ronghe.apps.scheduling.makespan import Graph, Member, Population, evolve, improve, plain
 from ronghe.apps.scheduling.makespan.graph import construct, distance, relink
+from ronghe.apps.scheduling.makespan.tabu import Space
 from ronghe.apps.scheduling.problem import Choice, Fixed, Job, Machine, Off, Operation, Problem, Setup, Weights
 
 FT06 = """2 1 0 3 1 6 3 7 5 3 4 6|1 8 2 5 4 10 5 10 0 10 3 4|2 5 3 4 5 8 0 9 1 1 4 7
@@ -54,8 +55,8 @@ def _searched(problem: Problem, seed: int) -> tuple[Graph, Population]:
     graph = Graph.of(problem)
     population = Population(graph, lambda _: None)
     for k in range(3):
-        order, on = construct(graph.jobs, graph.release, graph.at, graph.machine, graph.lasts, graph.machines, k + 1, seed)
-        improve(population, order, on, seed + k, patience=200)
+        order, on = construct(graph, k + 1, seed)
+        improve(population, Space.of(len(graph), graph.machines), order, on, seed + k, patience=200)
     return graph, population
 
 
@@ -76,8 +77,7 @@ def test_every_plan_holds_and_is_as_long_as_was_said(problem: Problem, seed: int
 @given(shops(), st.integers(0, 1000), st.floats(0, 1))
 def test_what_lies_between_two_plans_holds_too(problem: Problem, seed: int, share: float) -> None:
     graph = Graph.of(problem)
-    g = (graph.jobs, graph.release, graph.at, graph.machine, graph.lasts, graph.machines)
-    a, b = construct(*g, 1, seed), construct(*g, 2, seed + 1)
+    a, b = construct(graph, 1, seed), construct(graph, 2, seed + 1)
     child = relink(*a, *b, share, seed)
     assert check(problem, graph.plan(problem, *child, by="")) == []
     assert distance(*a, *a) == 0
@@ -119,7 +119,7 @@ def test_several_threads_share_a_population_and_end_when_told() -> None:
 
 def test_alike_members_are_kept_once() -> None:
     graph = Graph.of(ft06())
-    order, on = construct(graph.jobs, graph.release, graph.at, graph.machine, graph.lasts, graph.machines, 1, 0)
+    order, on = construct(graph, 1, 0)
     population = Population(graph, lambda _: None)
     for _ in range(3):
         population.add(Member(order, on, 99))

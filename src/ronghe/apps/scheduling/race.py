@@ -52,6 +52,12 @@ class Race:
         plan = self.plan
         return plan is not None and plan.objective <= self.lower * (1 + 1e-9) + 1e-9
 
+    @property
+    def gap(self) -> float:
+        """(objective − bound) / objective; 0 where that is 0."""
+        objective = 0.0 if self.plan is None else self.plan.objective
+        return (objective - self.lower) / objective if objective > 0 else 0.0
+
     def over(self) -> bool:
         """Time is up, it was told to stop, or there is nothing left to find."""
         if not self.ended and (self.spent >= self.seconds or self.closed or (self.stop is not None and self.stop())):
@@ -59,14 +65,13 @@ class Race:
         return self.ended
 
 
-def prove(race: Race, *, workers: int, seed: int, until: float = float("inf")) -> None:
-    """CP-SAT's part: asks for less than the best known, again when others have found better, until nothing less is possible or until
-    so many seconds of the race are spent."""
-    while not race.over() and race.spent < until and not _once(race, workers, seed, until):
+def prove(race: Race, *, workers: int, seed: int, until: Callable[[], bool] = lambda: False) -> None:
+    """CP-SAT's part: asks for less than the best known, again when others have found better, until nothing less is left or `until` says so."""
+    while not race.over() and not until() and not _once(race, workers, seed, until):
         pass
 
 
-def _once(race: Race, workers: int, seed: int, until: float) -> bool:
+def _once(race: Race, workers: int, seed: int, until: Callable[[], bool]) -> bool:
     """One run of CP-SAT, until others have found better for long enough; True where it has closed the matter."""
     held = race.plan
     began, mine = race.spent, float("inf") if held is None else held.objective
@@ -77,14 +82,14 @@ def _once(race: Race, workers: int, seed: int, until: float) -> bool:
         race.offer(plan)
 
     def stale() -> bool:
-        if race.over() or race.spent >= until:
+        if race.over() or until():
             return True
         others = race.plan is not None and race.plan.objective < mine
         return others and race.spent - began > max(_PATIENCE, _SHARE * race.spent)
 
     outcome = exact.solve(
         race.problem,
-        seconds=min(race.seconds, until) - race.spent,
+        seconds=race.seconds - race.spent,
         workers=workers,
         seed=seed,
         start=held,

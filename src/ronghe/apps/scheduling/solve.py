@@ -22,6 +22,8 @@ from ronghe.text import Text
 _LOOK = 0.02  # s between two looks at what the threads found
 _PROVE = 400  # operations up to which set-ups, calendars and due dates are worth a prover beside the local search
 _LEAST = 5.0  # s of a whole solve, below which it is not
+_HOPE = 0.4  # share of the time after which CP-SAT …
+_HOPELESS = 0.01  # … gives way where the gap is larger
 
 
 def solve(
@@ -134,7 +136,7 @@ def _greedy(problem: Problem) -> Plan:
 
 
 def _makespan(race: Race, seed: int, workers: int, told: Callable[[Plan], None] | None) -> None:
-    """Tabu search on one thread, and CP-SAT on the others."""
+    """Tabu search on one thread, and CP-SAT on the others; where that is far from a proof after a while, a second tabu search instead."""
     from ronghe.apps.scheduling.makespan import Graph, Member, Population, evolve
 
     graph = Graph.of(race.problem)
@@ -145,8 +147,15 @@ def _makespan(race: Race, seed: int, workers: int, told: Callable[[Plan], None] 
     assert race.plan is not None
     population.add(Member(*graph.taken(race.problem, race.plan), race.plan.makespan))
     threads = [threading.Thread(target=evolve, args=(population, seed), name="tabu")]
-    if workers > 1 and len(graph) <= exact.LARGEST:
-        threads.append(threading.Thread(target=prove, args=(race,), kwargs={"workers": workers - 1, "seed": seed}, name="cp-sat"))
+
+    def second() -> None:
+        if len(graph) <= exact.LARGEST:
+            prove(race, workers=workers - 1, seed=seed, until=lambda: race.spent > _HOPE * race.seconds and race.gap > _HOPELESS)
+        if not race.over():
+            evolve(population, seed + 1)
+
+    if workers > 1:
+        threads.append(threading.Thread(target=second, name="cp-sat"))
     said = race.plan.objective
     for t in threads:
         t.start()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ronghe.apps.scheduling.makespan.graph import Graph, Ints, construct, distance, plain, relink
-from ronghe.apps.scheduling.makespan.tabu import tabu
+from ronghe.apps.scheduling.makespan.tabu import Space, search
 
 __all__ = ["Graph", "Member", "Population", "evolve", "plain"]
 
@@ -78,22 +78,21 @@ class Population:
 def evolve(population: Population, seed: int) -> None:
     """One thread's work, until the population is `over`."""
     g = population.graph
-    rng = np.random.default_rng(seed)
+    rng, space = np.random.default_rng(seed), Space.of(len(g), g.machines)
     while not population.over:
         drawn = int(rng.integers(1 << 31))
         parents = population.pair(rng)
         if parents is None:
-            order, on = construct(g.jobs, g.release, g.at, g.machine, g.lasts, g.machines, int(rng.integers(1, 6)), drawn)
+            order, on = construct(g, int(rng.integers(1, 6)), drawn)
         else:
             a, b = parents
             order, on = relink(a.order, a.on, b.order, b.on, rng.uniform(0.3, 0.7), drawn)
-        improve(population, order, on, drawn)
+        improve(population, space, order, on, drawn)
 
 
-def improve(population: Population, order: Ints, on: Ints, seed: int, patience: int = PATIENCE) -> None:
+def improve(population: Population, space: Space, order: Ints, on: Ints, seed: int, patience: int = PATIENCE) -> None:
     """Improves one solution by tabu search and adds it."""
-    g = population.graph
-    order, on, makespan, _ = tabu(
-        g.before, g.after, g.release, g.at, g.machine, g.lasts, g.machines, order, on, patience, population.target, population.flag, seed
+    order, on, makespan, _ = search(
+        population.graph, space, order, on, patience=patience, target=population.target, flag=population.flag, seed=seed
     )
     population.add(Member(order, on, int(makespan)))

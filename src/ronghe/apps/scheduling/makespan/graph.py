@@ -7,6 +7,7 @@ graph (1964); the make-span is max r + t. Everything here is compiled and lets g
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 from ronghe.apps.scheduling.problem import Assigned, Plan, Problem
 
 Ints = NDArray[np.int64]
+
+# No kernel makes arrays, so none needs numba's run-time memory: counting references to arrays costs more than the work between.
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
+kernel = njit(**_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Graph:
     def plan(self, problem: Problem, order: Ints, machine: Ints, *, by: str) -> Plan:
         """The semi-active plan of an order of operations (a linear extension) and their machines."""
         operations = [o for j in problem.jobs for o in j.operations]
-        start, end = semi_active(self.before, self.release, self.at, self.machine, self.lasts, self.machines, order, machine)
+        start, end = semi_active(self, order, machine)
         assigned = tuple(
             Assigned(
                 operation=o.name, machine=problem.machines[machine[i]].name, setup_start=int(start[i]), start=int(start[i]), end=int(end[i])
@@ -96,8 +101,8 @@ def plain(problem: Problem) -> bool:
     )
 
 
-@njit(cache=True, nogil=True)
-def duration(at: Ints, machine: Ints, lasts: Ints, i: int, m: int) -> int:
+@kernel
+def duration(at, machine, lasts, i, m):  # type: ignore[no-untyped-def]
     """How long operation i takes on machine m; −1 where it cannot."""
     for c in range(at[i], at[i + 1]):
         if machine[c] == m:
@@ -105,13 +110,9 @@ def duration(at: Ints, machine: Ints, lasts: Ints, i: int, m: int) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
-def semi_active(
-    before: Ints, release: Ints, at: Ints, machine: Ints, lasts: Ints, machines: int, order: Ints, on: Ints
-) -> tuple[Ints, Ints]:
+@kernel
+def _semi_active(before, release, at, machine, lasts, order, on, start, end, free):  # type: ignore[no-untyped-def]
     """Starts and ends where every operation, in this order, begins as soon as its machine and its job let it."""
-    n = len(before)
-    start, end, free = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(machines, np.int64)
     for i in order:
         s = max(release[i], free[on[i]])
         if before[i] >= 0:
@@ -119,24 +120,20 @@ def semi_active(
         start[i] = s
         end[i] = s + duration(at, machine, lasts, i, on[i])
         free[on[i]] = end[i]
+
+
+def semi_active(g: Graph, order: Ints, on: Ints) -> tuple[Ints, Ints]:
+    """Starts and ends where every operation, in this order, begins as soon as its machine and its job let it."""
+    start, end = np.zeros(len(g), np.int64), np.zeros(len(g), np.int64)
+    _semi_active(g.before, g.release, g.at, g.machine, g.lasts, order, on, start, end, np.zeros(g.machines, np.int64))
     return start, end
 
 
-@njit(cache=True, nogil=True)
-def construct(jobs: Ints, release: Ints, at: Ints, machine: Ints, lasts: Ints, machines: int, sample: int, seed: int) -> tuple[Ints, Ints]:
-    """A random order and machines: of `sample` jobs drawn, the one with most work left goes next, on the machine that ends it first."""
-    n, count = at.shape[0] - 1, jobs.shape[0] - 1
+@kernel
+def _construct(jobs, release, at, machine, lasts, sample, seed, left, following, ready, free, active, order, on):  # type: ignore[no-untyped-def]
     np.random.seed(seed)
-    left = np.zeros(count, np.float64)
-    for j in range(count):
-        for i in range(jobs[j], jobs[j + 1]):
-            left[j] += np.mean(lasts[at[i] : at[i + 1]])
-    following = jobs[:-1].copy()
-    ready, free = np.zeros(count, np.int64), np.zeros(machines, np.int64)
-    active = np.array([j for j in range(count) if jobs[j] < jobs[j + 1]])
-    order, on = np.zeros(n, np.int64), np.zeros(n, np.int64)
     many = len(active)
-    for step in range(n):
+    for step in range(len(order)):
         chosen = np.random.randint(many)
         for _ in range(sample - 1):
             other = np.random.randint(many)
@@ -144,70 +141,78 @@ def construct(jobs: Ints, release: Ints, at: Ints, machine: Ints, lasts: Ints, m
                 chosen = other
         j = active[chosen]
         i = following[j]
-        best, best_end = -1, np.int64(0)
+        best, best_end = -1, 0
         for c in range(at[i], at[i + 1]):
             end = max(release[i], ready[j], free[machine[c]]) + lasts[c]
             if best < 0 or end < best_end:
                 best, best_end = c, end
         order[step], on[i] = i, machine[best]
         ready[j] = free[machine[best]] = best_end
-        left[j] -= np.mean(lasts[at[i] : at[i + 1]])
+        left[j] -= lasts[best]
         following[j] += 1
         if following[j] == jobs[j + 1]:
             many -= 1
             active[chosen] = active[many]
+
+
+def construct(g: Graph, sample: int, seed: int) -> tuple[Ints, Ints]:
+    """A random order and machines: of `sample` jobs drawn, the one with most work left goes next, on the machine that ends it first."""
+    shortest = np.minimum.reduceat(g.lasts, g.at[:-1])
+    work = np.concatenate([[0], np.cumsum(shortest)])
+    left = np.diff(work[g.jobs])
+    active = np.flatnonzero(np.diff(g.jobs)).astype(np.int64)
+    order, on, ready = np.zeros(len(g), np.int64), np.zeros(len(g), np.int64), np.zeros(len(left), np.int64)
+    free = np.zeros(g.machines, np.int64)
+    _construct(g.jobs, g.release, g.at, g.machine, g.lasts, sample, seed, left, g.jobs[:-1].copy(), ready, free, active, order, on)
     return order, on
 
 
-@njit(cache=True, nogil=True)
-def relink(order: Ints, on: Ints, guide: Ints, guide_on: Ints, share: float, seed: int) -> tuple[Ints, Ints]:
-    """A solution `share` of the way from one to another: neighbours in the order that the guide has the other way round change places, at
-    random, and machines are taken over. Both orders are linear extensions of the jobs, so is every one between: all are feasible.
-    """
-    n = len(order)
+@kernel
+def _relink(now, machines, rank, share, seed):  # type: ignore[no-untyped-def]
+    n = len(now)
     np.random.seed(seed)
-    now, machines, rank = order.copy(), on.copy(), np.zeros(n, np.int64)
-    for k in range(n):
-        rank[guide[k]] = k
-    for i in range(n):
-        if guide_on[i] != on[i] and np.random.random() < share:
-            machines[i] = guide_on[i]
     inverted = 0
     for a in range(n):
         for b in range(a + 1, n):
-            if machines[now[a]] == machines[now[b]] and rank[now[a]] > rank[now[b]]:
-                inverted += 1
+            inverted += machines[now[a]] == machines[now[b]] and rank[now[a]] > rank[now[b]]
     wanted = inverted * share
     changed, moved = 0, True
     while changed < wanted and moved:
         moved = False
         first = np.random.randint(n)
         for k in range(n - 1):
-            a = (first + k) % (n - 1) if n > 1 else 0
+            a = (first + k) % (n - 1)
             u, v = now[a], now[a + 1]
             if rank[u] > rank[v]:
                 moved = True
-                if np.random.random() < 0.5:
+                if np.random.randint(2):
                     now[a], now[a + 1] = v, u
                     changed += machines[u] == machines[v]
                     if changed >= wanted:
                         break
+
+
+def relink(order: Ints, on: Ints, guide: Ints, guide_on: Ints, share: float, seed: int) -> tuple[Ints, Ints]:
+    """A solution `share` of the way from one to another: neighbours in the order that the guide has the other way round change places, at
+    random, and machines are taken over. Both orders are linear extensions of the jobs, so is every one between: all are feasible.
+    """
+    taken = np.random.default_rng(seed).random(len(order)) < share
+    now, machines = order.copy(), np.where(taken, guide_on, on)
+    _relink(now, machines, _ranks(guide), share, seed)
     return now, machines
 
 
-@njit(cache=True, nogil=True)
 def distance(order: Ints, on: Ints, other: Ints, other_on: Ints) -> float:
     """Share of the pairs that follow one another on a machine whose order, or machine, is different in the other solution: 0..1."""
-    n = len(order)
-    rank = np.zeros(n, np.int64)
-    for k in range(n):
-        rank[other[k]] = k
-    last = np.full(max(on.max(), other_on.max()) + 1, -1)
-    different, pairs = 0, 0
-    for i in order:
-        u = last[on[i]]
-        if u >= 0:
-            pairs += 1
-            different += rank[u] > rank[i] or other_on[u] != on[u] or other_on[i] != on[i]
-        last[on[i]] = i
-    return different / max(1, pairs)
+    there = order[np.argsort(on[order], kind="stable")]  # machine after machine, each in its order
+    u, v = there[:-1], there[1:]
+    pairs = on[u] == on[v]
+    rank = _ranks(other)
+    different = (rank[u] > rank[v]) | (other_on[u] != on[u]) | (other_on[v] != on[v])
+    return float((different & pairs).sum() / max(1, pairs.sum()))
+
+
+def _ranks(order: Ints) -> Ints:
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank

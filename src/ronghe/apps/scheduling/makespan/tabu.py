@@ -9,19 +9,20 @@ an arc back that was just turned (Dell'Amico and Trubian 1993), or leads back to
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
+from typing import NamedTuple
 
-from ronghe.apps.scheduling.makespan.graph import duration
+import numpy as np
+
+from ronghe.apps.scheduling.makespan.graph import Graph, Ints, duration, kernel
 
 _NONE = 1 << 62
 _ARCS = 1 << 22  # as many arcs as are told apart at most
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _longest(before, after, release, mp, ms, p, order, r, t, waits):  # type: ignore[no-untyped-def]
     """Heads, tails and a topological order, in place; the make-span, or −1 where there is a cycle."""
-    n = len(p)
+    n = len(before)
     full = 0
     for i in range(n):
         w = int(before[i] >= 0) + int(mp[i] >= 0)
@@ -67,10 +68,10 @@ def _longest(before, after, release, mp, ms, p, order, r, t, waits):  # type: ig
     return makespan
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _critical(after, release, ms, p, r, t, makespan, path):  # type: ignore[no-untyped-def]
     """One longest path, drawn at random, into `path`; its length."""
-    n, seen, u = len(p), 0, -1
+    n, seen, u = len(after), 0, -1
     for i in range(n):
         if r[i] == release[i] and r[i] + t[i] == makespan:
             seen += 1
@@ -95,7 +96,7 @@ def _critical(after, release, ms, p, r, t, makespan, path):  # type: ignore[no-u
     return length
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _judge(before, after, release, mp, ms, p, r, t, first, last, right, segment, heads, until, moves):  # type: ignore[no-untyped-def]
     """The longest path through a stretch of a machine after `first` went behind `last` (right) or `last` before `first`, and whether
     that is tabu. (−1, True) where it could make a cycle."""
@@ -122,7 +123,7 @@ def _judge(before, after, release, mp, ms, p, r, t, first, last, right, segment,
         length += 1
     m = mp[first]
     free = r[m] + p[m] if m >= 0 else 0
-    n = len(p)
+    n = len(before)
     tabu = False
     for k in range(length):
         u = segment[k]
@@ -149,7 +150,7 @@ def _judge(before, after, release, mp, ms, p, r, t, first, last, right, segment,
     return worst, tabu
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _offer(pick, guess, forbidden, u, m, behind):  # type: ignore[no-untyped-def]
     """Keeps the best neighbour that is not forbidden, and any at all, both drawn among equals. `pick`: value, how many equal it, and the
     move (u to m behind `behind`); how many were offered, and one of them."""
@@ -165,7 +166,7 @@ def _offer(pick, guess, forbidden, u, m, behind):  # type: ignore[no-untyped-def
         pick[2], pick[3], pick[4] = u, m, behind
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _blocks(before, after, release, mp, ms, p, r, t, on, path, length, best, until, moves, segment, heads, pick):  # type: ignore[no-untyped-def]
     """Offers the neighbours within machines: of each block, any operation to either end, and either end to anywhere inside."""
     k = 0
@@ -187,8 +188,8 @@ def _blocks(before, after, release, mp, ms, p, r, t, on, path, length, best, unt
         k = end + 1
 
 
-@njit(cache=True, nogil=True)
-def _elsewhere(before, after, release, at, machine, lasts, machines, front, ms, p, r, t, on, path, length, best, left, moves, pick):  # type: ignore[no-untyped-def]
+@kernel
+def _elsewhere(before, after, release, at, machine, lasts, front, ms, p, r, t, on, path, length, best, left, moves, pick):  # type: ignore[no-untyped-def]
     """Offers the neighbours on other machines, at the positions that cannot make a cycle and among which the best is."""
     for k in range(length):
         u = path[k]
@@ -213,7 +214,7 @@ def _elsewhere(before, after, release, at, machine, lasts, machines, front, ms, 
                 behind, y = y, ms[y]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put(mp, ms, front, on, u, m, behind):  # type: ignore[no-untyped-def]
     """Takes u out of its machine and puts it on m behind `behind` (−1: first)."""
     b, a = mp[u], ms[u]
@@ -233,10 +234,9 @@ def _put(mp, ms, front, on, u, m, behind):  # type: ignore[no-untyped-def]
         mp[a] = u
 
 
-@njit(cache=True, nogil=True)
-def _forbid(ms, mp, u, behind, until, moves):  # type: ignore[no-untyped-def]
+@kernel
+def _forbid(ms, mp, u, behind, until, moves, n):  # type: ignore[no-untyped-def]
     """Remembers the arcs that a move of u within its machine turns round, until they may be turned back."""
-    n = len(ms)
     ahead = ms[u]
     while ahead >= 0 and ahead != behind:
         ahead = ms[ahead]
@@ -252,31 +252,70 @@ def _forbid(ms, mp, u, behind, until, moves):  # type: ignore[no-untyped-def]
             x = mp[x]
 
 
-@njit(cache=True, nogil=True)
-def tabu(before, after, release, at, machine, lasts, machines, order0, on0, patience, target, flag, seed):  # type: ignore[no-untyped-def]
+class Space(NamedTuple):
+    """The arrays that a search works in, made once a thread: the kernels themselves make none."""
+
+    p: Ints
+    mp: Ints  # the operation before on its machine
+    ms: Ints
+    order: Ints
+    r: Ints
+    t: Ints
+    waits: Ints
+    path: Ints
+    segment: Ints
+    heads: Ints
+    front: Ints  # the first operation on each machine
+    last: Ints
+    pick: Ints
+    until: Ints  # arc → the move from which on it may be turned back
+    left: Ints  # (operation, machine) → the move from which on it may return
+
+    @classmethod
+    def of(cls, operations: int, machines: int) -> Space:
+        """Space for so many."""
+        n = operations
+        sizes = [n + 1] * 10 + [machines] * 2 + [9, min(n * n, _ARCS)]
+        return cls(*(np.zeros(size, np.int64) for size in sizes), np.zeros((n, machines), np.int64))
+
+
+def search(
+    g: Graph, space: Space, order: Ints, on: Ints, *, patience: int, target: int, flag: Ints, seed: int
+) -> tuple[Ints, Ints, int, int]:
     """Searches from a solution (an order and machines) until `patience` moves in a row bring nothing, the make-span is `target`, or
     flag[0] is set from outside. Gives the order, the machines and the make-span of the best, and how many moves were made."""
+    best_order, best_on = order.copy(), on.copy()
+    shortest = 5 + int(np.sum(g.before < 0)) // g.machines
+    fixed = (g.before, g.after, g.release, g.at, g.machine, g.lasts, g.machines)
+    best, moves = _search(*fixed, *space, order, on.copy(), best_order, best_on, shortest, patience, target, flag, seed)
+    return best_order, best_on, best, moves
+
+
+@kernel
+def _search(  # type: ignore[no-untyped-def]
+    before, after, release, at, machine, lasts, machines,
+    p, mp, ms, order, r, t, waits, path, segment, heads, front, last, pick, until, left,
+    order0, on, best_order, best_on, shortest, patience, target, flag, seed,
+):  # fmt: skip
+    """See `search`; the best is left in `best_order` and `best_on`."""
     n = len(before)
     np.random.seed(seed)
-    on, p = on0.copy(), np.zeros(n, np.int64)
-    mp, ms, front, last = np.full(n, -1), np.full(n, -1), np.full(machines, -1), np.full(machines, -1)
+    front[:] = -1
+    last[:] = -1
+    until[:] = 0
+    left[:] = 0
     for i in order0:
         m = on[i]
         p[i] = duration(at, machine, lasts, i, m)
+        mp[i], ms[i] = last[m], -1
         if last[m] >= 0:
-            mp[i], ms[last[m]] = last[m], i
+            ms[last[m]] = i
         else:
             front[m] = i
         last[m] = i
-    order, r, t, waits = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
-    path, segment, heads = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
-    until, left, pick = np.zeros(min(n * n, _ARCS), np.int64), np.zeros((n, machines), np.int64), np.zeros(9, np.int64)
     flexible = len(machine) > n
-    jobs = np.sum(before < 0)
-    shortest = 5 + jobs // machines
     makespan = _longest(before, after, release, mp, ms, p, order, r, t, waits)
-    best, best_order, best_on = makespan, order.copy(), on.copy()
-    idle, moves = 0, 0
+    best, idle, moves = makespan, 0, 0
     while idle < patience and best > target and flag[0] == 0:
         moves += 1
         idle += 1
@@ -285,14 +324,14 @@ def tabu(before, after, release, at, machine, lasts, machines, order0, on0, pati
         pick[0], pick[5] = _NONE, 0
         _blocks(before, after, release, mp, ms, p, r, t, on, path, length, best, until, moves, segment, heads, pick)
         if flexible:
-            _elsewhere(before, after, release, at, machine, lasts, machines, front, ms, p, r, t, on, path, length, best, left, moves, pick)
+            _elsewhere(before, after, release, at, machine, lasts, front, ms, p, r, t, on, path, length, best, left, moves, pick)
         if pick[5] == 0:
             break  # nothing on a longest path can be moved: it is a job's own length
         u, m, behind = (pick[2], pick[3], pick[4]) if pick[2] >= 0 else (pick[6], pick[7], pick[8])
         was_on, was_behind = on[u], mp[u]
         tenure = moves + shortest + np.random.randint(shortest + 1)
         if m == was_on:
-            _forbid(ms, mp, u, behind, until, tenure)
+            _forbid(ms, mp, u, behind, until, tenure, n)
         else:
             left[u, was_on] = tenure + np.random.randint(length)
         _put(mp, ms, front, on, u, m, behind)
@@ -304,6 +343,6 @@ def tabu(before, after, release, at, machine, lasts, machines, order0, on0, pati
             makespan = _longest(before, after, release, mp, ms, p, order, r, t, waits)
         elif makespan < best:
             best, idle = makespan, 0
-            best_order[:] = order
-            best_on[:] = on
-    return best_order, best_on, best, moves
+            for i in range(n):
+                best_order[i], best_on[i] = order[i], on[i]
+    return best, moves
