@@ -338,10 +338,14 @@ class Node:
         self._outcomes.tell_apps(self.runners)
 
     async def _pulse(self) -> None:
-        """Ten times a second while set-points are changed as one: a step of a change waits for nothing but its device."""
+        """Ten times a second: a silent camera is told within a second, and while set-points are changed as one, a step of the change waits
+        for nothing but its device."""
         while True:
             await asyncio.sleep(_PULSE)
             try:
+                for runner in self.runners.values():
+                    if runner.pictures:
+                        runner.flush(self.clock())
                 if self.guard.changing:
                     await self.guard.pulse()
                     self._outcomes.tell_of_changes(self.runners)
