@@ -143,8 +143,9 @@ def read(path: Path, names: Mapping[str, Sequence[str]], needed: Sequence[str], 
 def _decode(raw: bytes, path: Path) -> str:
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", errors="replace")
-    if b"\x00" in raw[:200]:
-        return raw.decode("utf-16-le" if raw[1:2] == b"\x00" else "utf-16-be", errors="replace")
+    head = raw[:2000]
+    if b"\x00" in head:  # UTF-16 without a mark: in little-endian the zeros of commas and digits stand second
+        return raw.decode("utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be", errors="replace")
     for encoding in ("utf-8-sig", "gb18030"):
         try:
             return raw.decode(encoding)
