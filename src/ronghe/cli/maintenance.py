@@ -22,7 +22,6 @@ from ronghe.apps.maintenance.evaluate import evaluate as evaluate_files
 from ronghe.apps.maintenance.normal import FALSE_ALARM, learn
 from ronghe.apps.maintenance.packing import KIND, pack
 from ronghe.apps.maintenance.settings import Options
-from ronghe.errors import ModelError
 from ronghe.models import Package, load, save
 from ronghe.plant import Plant, Property, Tag
 from ronghe.signals import Window
@@ -102,10 +101,7 @@ def evaluate(folder: Path, label: str, exclude: tuple[str, ...], first: int, as_
 def run(source: Path, model: Path, hold: str, as_json: bool) -> None:
     """Runs the app itself over files."""
     package = load(model)
-    if package.manifest.kind != KIND:
-        raise ModelError(
-            Text(f"holds {package.manifest.kind!r}, not {KIND!r}", f"类型是 {package.manifest.kind!r}，不是 {KIND!r}"), where=str(model)
-        )
+    package.manifest_of(KIND, made_by="ronghe maintenance detect fit", where=str(model))
     for path in table.find(source):
         findings, judged, n = _findings(table.read(path), model, package, hold)
         if as_json:

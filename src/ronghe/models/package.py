@@ -89,6 +89,16 @@ class Package:
     hash: str = ""
     signed_by: str = ""
 
+    def manifest_of(self, kind: str, *, made_by: str, where: str = "") -> Manifest:
+        """The manifest of a package of this kind, which the command `made_by` makes. Raises ModelError for another kind."""
+        if self.manifest.kind != kind:
+            raise ModelError(
+                Text(f"holds {self.manifest.kind!r}, not {kind!r}", f"类型是 {self.manifest.kind!r}，不是 {kind!r}"),
+                where=where,
+                todo=Text(f"give a package made by `{made_by}`", f"请使用 `{made_by}` 生成的模型包"),
+            )
+        return self.manifest
+
 
 def training_hash(rows: NDArray[np.float64]) -> str:
     """SHA-256 of training data, shape and little-endian float64 numbers, whatever its memory layout."""

@@ -54,13 +54,7 @@ def pack(
 
 def unpack(package: Package, where: str = "") -> Normal:
     """What was learned. Raises ModelError for a package of another kind, or one whose arrays do not fit each other."""
-    manifest = package.manifest
-    if manifest.kind != KIND:
-        raise ModelError(
-            Text(f"holds {manifest.kind!r}, not {KIND!r}", f"类型是 {manifest.kind!r}，不是 {KIND!r}"),
-            where=where,
-            todo=Text("give a package made by `ronghe maintenance detect fit`", "请使用 `ronghe maintenance detect fit` 生成的模型包"),
-        )
+    manifest = package.manifest_of(KIND, made_by="ronghe maintenance detect fit", where=where)
     k = len(manifest.inputs)
     try:
         arrays: dict[str, Any] = {a: package.arrays[a] for a in _ARRAYS}

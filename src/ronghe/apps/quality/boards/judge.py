@@ -68,12 +68,10 @@ def pack(judge: Templates, *, name: str, created: int) -> Package:
 
 def unpack(package: Package, where: str = "") -> Templates:
     """The judge in a package. Raises ModelError for another kind, or parts that do not fit each other."""
-    if package.manifest.kind != KIND:
-        kind = package.manifest.kind
-        raise ModelError(Text(f"holds {kind!r}, not {KIND!r}", f"类型是 {kind!r}，不是 {KIND!r}"), where=where)
+    manifest = package.manifest_of(KIND, made_by="ronghe.apps.quality.boards.judge.pack", where=where)
     try:
-        names = msgspec.convert(package.manifest.settings["designs"], tuple[str, ...])
-        settings = msgspec.convert(package.manifest.settings["comparison"], Settings)
+        names = msgspec.convert(manifest.settings["designs"], tuple[str, ...])
+        settings = msgspec.convert(manifest.settings["comparison"], Settings)
         templates = package.arrays["templates"]
     except (msgspec.ValidationError, KeyError) as e:
         raise ModelError(Text(f"its settings cannot be used: {e}", f"模型设置无法使用：{e}"), where=where) from e

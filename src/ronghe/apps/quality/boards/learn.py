@@ -66,11 +66,9 @@ def pack(settings: Settings, pairs: Sequence[Pair], *, name: str, created: int, 
 
 def unpack(package: Package, where: str = "") -> Settings:
     """The settings in a package. Raises ModelError for another kind, or settings that do not fit each other."""
-    if package.manifest.kind != KIND:
-        kind = package.manifest.kind
-        raise ModelError(Text(f"holds {kind!r}, not {KIND!r}", f"类型是 {kind!r}，不是 {KIND!r}"), where=where)
+    manifest = package.manifest_of(KIND, made_by="ronghe quality boards fit", where=where)
     try:
-        settings = msgspec.convert(package.manifest.settings, Settings)
+        settings = msgspec.convert(manifest.settings, Settings)
     except msgspec.ValidationError as e:
         raise ModelError(Text(f"its settings cannot be used: {e}", f"模型设置无法使用：{e}"), where=where) from e
     n = len(settings.classes)

@@ -81,9 +81,7 @@ def pack(learned: Learned, *, name: str, created: int, metrics: dict[str, float]
 
 def unpack(package: Package, where: str = "") -> Classes:
     """What can judge. Raises ModelError for a package of another kind, or whose parts do not fit each other, and MissingExtra."""
-    manifest = package.manifest
-    if manifest.kind != KIND:
-        raise ModelError(Text(f"holds {manifest.kind!r}, not {KIND!r}", f"类型是 {manifest.kind!r}，不是 {KIND!r}"), where=where)
+    manifest = package.manifest_of(KIND, made_by="ronghe quality classify fit", where=where)
     try:
         s: dict[str, Any] = manifest.settings
         parts: dict[str, Any] = {a: package.arrays[a] for a in _ARRAYS} | {n: float(s[n]) for n in _NUMBERS}

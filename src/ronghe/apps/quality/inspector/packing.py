@@ -67,13 +67,7 @@ def pack(inspector: Inspector, *, name: str, created: int, version: str = "1") -
 
 def unpack(package: Package, where: str = "") -> Inspector:
     """The inspector. Raises ModelError for a package of another kind, or one whose parts do not fit each other."""
-    manifest = package.manifest
-    if manifest.kind != KIND:
-        raise ModelError(
-            Text(f"holds {manifest.kind!r}, not {KIND!r}", f"类型是 {manifest.kind!r}，不是 {KIND!r}"),
-            where=where,
-            todo=Text("give a package made by `ronghe quality fit`", "请使用 `ronghe quality fit` 生成的模型包"),
-        )
+    manifest = package.manifest_of(KIND, made_by="ronghe quality fit", where=where)
     try:
         settings = msgspec.convert(manifest.settings, Settings)
         looks = settings.sight.looks
