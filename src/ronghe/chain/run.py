@@ -8,11 +8,13 @@ from collections.abc import Iterable
 import msgspec
 
 from ronghe.apps.logistics import check as trucks_check
+from ronghe.apps.logistics import replan
 from ronghe.apps.logistics import solve as trucks_solve
-from ronghe.apps.logistics.problem import FOREVER, Order, Route
+from ronghe.apps.logistics.problem import FOREVER, Route
 from ronghe.apps.logistics.problem import Plan as Trucks
 from ronghe.apps.logistics.problem import Problem as TrucksProblem
-from ronghe.apps.scheduling import check, solve, sound
+from ronghe.apps.logistics.running import Day
+from ronghe.apps.scheduling import check, repair, solve, sound
 from ronghe.apps.scheduling.problem import Arrival, Plan
 from ronghe.apps.scheduling.problem import Problem as Shop
 from ronghe.chain.facts import Facts, Item
@@ -21,6 +23,7 @@ from ronghe.chain.outcome import Level, Outcome, Served
 from ronghe.errors import AppError
 from ronghe.text import Text
 
+_BEFORE = -1  # a tick at which no vehicle has set out
 _SHARE = 0.5  # of the time for the schedule; the rest for the routes
 
 
@@ -34,7 +37,7 @@ def run(
     shop = with_stock(facts)
     if wrong := sound.sound(shop):
         raise AppError(wrong[0], where=facts.folder)
-    start = _repaired(shop, before.schedule) if before is not None else None
+    start = repair.repair(shop, before.schedule) if before is not None else None
     schedule = solve.solve(shop, seconds=seconds * _SHARE, seed=seed, workers=workers, start=start)
     said = tuple(check.check(shop, schedule))
     trucks, routes = facts.trucks, None
@@ -58,20 +61,17 @@ def run(
     )
 
 
-def _repaired(shop: Shop, plan: Plan) -> Plan:
-    from ronghe.apps.scheduling.repair import repair
-
-    return repair(shop, plan)
-
-
 def _routed(trucks: TrucksProblem, seconds: float, seed: int, workers: int, kept: Trucks | None) -> tuple[TrucksProblem, Trucks]:
-    """Routes, and the orders as they were planned: those that do not fit are `opened`."""
-    routes = trucks_solve.solve(trucks, seconds=seconds / 2, seed=seed, workers=workers, start=_still(trucks, kept))
-    left = {u.order for u in routes.unserved}
-    if left:
-        trucks = msgspec.structs.replace(trucks, orders=tuple(opened(o) if o.name in left else o for o in trucks.orders))
-    better = trucks_solve.solve(trucks, seconds=seconds / 2, seed=seed, workers=workers, start=None if left else _still(trucks, routes))
-    return trucks, better
+    """Routes, and the orders as they were planned: where not all can be in time, some have their windows moved, by as little as found, and
+    their promise beside it."""
+    routes: Trucks | None = None
+    if all(o.release <= o.latest for o in trucks.orders):
+        routes = trucks_solve.solve(trucks, seconds=seconds / 2, seed=seed, workers=workers, start=_still(trucks, kept))
+    if routes is None or routes.unserved:
+        known = routes if routes is not None else kept
+        left, routes = replan.repaired(Day(trucks, known if known is not None else Trucks(routes=(), objective=0.0)), _BEFORE)
+        trucks = left.problem
+    return trucks, trucks_solve.solve(trucks, seconds=seconds / 2, seed=seed, workers=workers, start=_still(trucks, routes))
 
 
 def _still(trucks: TrucksProblem, routes: Trucks | None) -> Trucks | None:
@@ -142,17 +142,8 @@ def released(trucks: TrucksProblem, shop: Shop, schedule: Plan) -> TrucksProblem
     def tick(ns: int) -> int:
         return max(0, math.ceil((ns - trucks.start) / (trucks.tick * 1e9)))
 
-    def one(order: Order) -> Order:
-        release = max(order.release, tick(ready[order.name])) if order.name in ready else order.release
-        order = msgspec.structs.replace(order, release=release)
-        return opened(order) if release > order.latest else order
-
-    return msgspec.structs.replace(trucks, orders=tuple(one(o) for o in trucks.orders))
-
-
-def opened(order: Order) -> Order:
-    """An order that cannot come in time comes as soon as it can: its window is opened, and what was promised is remembered."""
-    return order if order.latest >= FOREVER else msgspec.structs.replace(order, latest=FOREVER, promised=order.promised or order.latest)
+    orders = tuple(msgspec.structs.replace(o, release=max(o.release, tick(ready[o.name]))) if o.name in ready else o for o in trucks.orders)
+    return msgspec.structs.replace(trucks, orders=orders)
 
 
 def served(shop: Shop, schedule: Plan, trucks: TrucksProblem | None, routes: Trucks | None) -> tuple[Served, ...]:
