@@ -38,8 +38,8 @@ class Answering(App):
         return Wants(tags=(), every=1.0)
 
     def step(self, window: Window) -> Result:
-        """Never called."""
-        raise AssertionError
+        """Nothing comes of it."""
+        return Result()
 
     def ask(self, question: Question) -> object:
         """Each verb is a method."""
@@ -351,7 +351,7 @@ class Routes(Answering):
 
     uses = "test.routes"
     pages = (Page(slug="routes", title=Text("Routes", "路线"), view="routes"),)
-    verbs: ClassVar[Mapping[str, Right]] = {"plan": "read", "try": "read", "adopt": "change"}
+    verbs: ClassVar[Mapping[str, Right]] = {"plan": "read", "try": "read", "adopt": "change", "improve": "operate", "stop": "operate"}
 
     def __init__(self, name: str, plant: Plant, equipment: str, state: Path, *, stops: int = 28, vehicles: int = 4) -> None:
         super().__init__(name, plant, equipment, state)
@@ -436,7 +436,7 @@ class Stock(Answering):
 
     uses = "test.stock"
     pages = (Page(slug="stock", title=Text("Stock", "库存"), view="stock"),)
-    verbs: ClassVar[Mapping[str, Right]] = {"items": "read", "item": "read"}
+    verbs: ClassVar[Mapping[str, Right]] = {"items": "read", "item": "read", "status": "read"}
     WEEK: ClassVar[int] = 7 * 24 * HOUR
 
     def __init__(self, name: str, plant: Plant, equipment: str, state: Path) -> None:
@@ -451,6 +451,10 @@ class Stock(Answering):
         recent = self.demand[name][-26:]
         mean, deviation = float(recent.mean()), float(recent.std())
         return mean, deviation, 2 * mean + 2 * deviation * 2**0.5, 4 * mean + 2 * deviation * 2
+
+    def do_status(self, body: dict[str, Any]) -> object:
+        """All is planned."""
+        return {"planned": len(self.demand), "of": len(self.demand), "trouble": None, "warnings": []}
 
     def do_items(self, body: dict[str, Any]) -> object:
         """Every item."""

@@ -37,6 +37,7 @@ export interface State {
   now: number;
   limit: number; // s
   recipes: RecipeLine[];
+  wrong?: Text[]; // what is wrong with the recipes' files
   current: string | null;
   running: Run | null;
   last: Run[];
@@ -52,7 +53,7 @@ export interface Parameter {
 }
 
 /** Something that must be there: told as it is, with a quantity and whether it is there where the app knows. */
-export type Needed = Text | string | { name?: string; title?: Text; quantity?: number; unit?: string; ok?: boolean; text?: Text };
+export type Needed = Text | string | { name?: string; title?: Text; quantity?: number; unit?: string; ok?: boolean; text?: Text | null };
 
 export interface Order {
   name: string;

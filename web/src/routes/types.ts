@@ -45,6 +45,7 @@ export interface Plan {
   status: string;
   checked: boolean;
   improving: boolean;
+  why?: Text | null; // why there is no plan, or none that holds
 }
 
 export const KINDS = ["late_vehicle", "breakdown", "new_stop", "cancel"] as const;
@@ -56,7 +57,8 @@ export interface Disturbance {
   vehicle?: string;
   minutes?: number;
   place?: string;
-  stop?: { name: string; x: number; y: number; demand: number; from: number; to: number };
+  goods?: "aboard" | "depot"; // of a vehicle that breaks down: what it carries is with it, or has not left
+  stop?: { name: string; x: number; y: number; demand: number; from: number; to: number; minutes: number };
 }
 
 export interface Question {
@@ -66,4 +68,5 @@ export interface Question {
 export interface Answer {
   plan: Plan | null;
   problems?: { text: Text }[];
+  delta?: { moved?: number };
 }

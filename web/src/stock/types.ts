@@ -1,7 +1,7 @@
 // What the stock app answers. Times are ms since 1970 UTC; quantities in the item's unit.
 import type { Text } from "../types";
 
-export type State = "ok" | "order" | "short" | "excess";
+export type State = "ok" | "order" | "short" | "excess" | "unknown"; // unknown: too little demand, or still being planned
 
 export interface Item {
   name: string;
@@ -16,14 +16,25 @@ export interface Item {
   service_simulated: number | null; // 0..1
   state: State;
   text: Text | null;
+  drift?: Text | null; // that the forecast errs to one side
+  old?: Text | null; // that the demand it was planned on ended long ago
+}
+
+/** How the planning goes. */
+export interface Status {
+  planned: number;
+  of: number;
+  trouble: Text | null;
+  warnings: (string | Text)[];
 }
 
 export interface Detail {
   history: { time: number; demand: number }[];
   forecast: { time: number; mean: number; low: number; high: number }[];
-  method: string | Text;
-  backtest: { method: string | Text; wape: number | null; mase: number | null; bias: number | null }[];
+  method: string | Text | null;
+  interval?: number | null; // of the forecast, 0..1
+  backtest: { method: string | Text; wape: number | null; mase: number | null; bias: number | null; coverage?: number | null }[];
   projection: { time: number; on_hand: number; low: number | null; high: number | null; in: number | null; out: number | null }[];
   curve: { service: number; cost: number }[];
-  policy: Record<string, unknown> & { kind?: string; text?: Text };
+  policy: { text?: Text } | null;
 }
