@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 import msgspec
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -98,16 +99,17 @@ def test_what_is_left_out_gives_a_bound_and_no_plan() -> None:
 
 
 def test_it_ends_when_told_to() -> None:
+    rng = np.random.default_rng(0)
     jobs = tuple(
         Job(
             name=f"J{j}",
-            operations=tuple(Operation(name=f"{j}.{k}", choices=(Choice(str((j * 7 + k * k) % 9), 5 + j * k % 11),)) for k in range(9)),
+            operations=tuple(
+                Operation(name=f"{j}.{k}", choices=(Choice(str(m), int(rng.integers(1, 100))),)) for k, m in enumerate(rng.permutation(20))
+            ),
         )
-        for j in range(30)
+        for j in range(20)
     )
-    problem = Problem(machines=tuple(Machine(name=str(m)) for m in range(9)), jobs=jobs, weights=Weights(makespan=1))
-    bounds: list[float] = []
-    outcome = exact.solve(problem, seconds=600, workers=1, bounded=bounds.append, stop=lambda: True)
-    assert outcome.status != "infeasible"
+    problem = Problem(machines=tuple(Machine(name=str(m)) for m in range(20)), jobs=jobs)
+    outcome = exact.solve(problem, seconds=10_000, workers=1, stop=lambda: True)  # nobody can wait for the end of this one
+    assert outcome.status in ("feasible", "unknown")
     assert outcome.lower_bound is not None
-    assert all(b <= outcome.lower_bound for b in bounds)

@@ -66,7 +66,7 @@ class Race:
 
 
 def prove(race: Race, *, workers: int, seed: int, until: Callable[[], bool] = lambda: False) -> None:
-    """CP-SAT's part: asks for less than the best known, again when others have found better, until nothing less is left or `until` says so."""
+    """CP-SAT's part: asks for less than the best known, again when others found better, until nothing less is left or `until` says so."""
     while not race.over() and not until() and not _once(race, workers, seed, until):
         pass
 

@@ -20,8 +20,9 @@ from ronghe.errors import AppError, MissingExtra
 from ronghe.text import Text
 
 _LOOK = 0.02  # s between two looks at what the threads found
+_END = 0.5  # s that threads are given to end
 _PROVE = 400  # operations up to which set-ups, calendars and due dates are worth a prover beside the local search
-_LEAST = 5.0  # s of a whole solve, below which it is not
+_LEAST = 2.0  # s of a whole solve, below which it is not
 _HOPE = 0.4  # share of the time after which CP-SAT …
 _HOPELESS = 0.01  # … gives way where the gap is larger
 
@@ -174,7 +175,7 @@ def _makespan(race: Race, seed: int, workers: int, told: Callable[[Plan], None] 
         race.ended = True
         population.flag[0] = 1
         for t in threads:
-            t.join()
+            t.join(_END)  # not for ever: the first search of an installation may still be compiled, and ends when that is done
 
 
 def _local(race: Race, seed: int, workers: int, told: Callable[[Plan], None] | None) -> None:
@@ -199,4 +200,4 @@ def _local(race: Race, seed: int, workers: int, told: Callable[[Plan], None] | N
     finally:
         race.ended = True
         if proving:
-            prover.join()
+            prover.join(_END)

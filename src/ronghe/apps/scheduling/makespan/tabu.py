@@ -276,7 +276,8 @@ class Space(NamedTuple):
         """Space for so many."""
         n = operations
         sizes = [n + 1] * 10 + [machines] * 2 + [9, min(n * n, _ARCS)]
-        return cls(*(np.zeros(size, np.int64) for size in sizes), np.zeros((n, machines), np.int64))
+        flat = [np.zeros(size, np.int64) for size in sizes]
+        return cls._make([*flat, np.zeros((n, machines), np.int64)])
 
 
 def search(
