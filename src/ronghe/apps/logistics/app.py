@@ -92,34 +92,38 @@ class Dispatch(App):
         if not len(window):
             return Result()
         self._begin()
-        for i, d in enumerate(self.options.delays):
-            late = float(window.value[-1, i]) * self._units[i]
-            if math.isfinite(late) and late - self._known[i] >= parse_duration(d.above) / 1e9:
-                tick = self._board.shown.day.problem.tick
-                event = replan.LateVehicle(vehicle=d.vehicle, ticks=math.ceil((late - self._known[i]) / tick))
-                self._known[i] = late
-                self._happened([event])
-            elif math.isfinite(late) and late <= 0:
-                self._known[i] = 0.0  # on its next way, or on time again
-        return self._result(int(window.time[-1]))
+        findings: list[Finding] = []
+        for i in range(len(window)):
+            self._heard([float(v) for v in window.value[i]])
+            findings += self._tell.findings(self._board.shown, self._board.failed, int(window.time[i]))
+        return Result(findings=tuple(findings), signals=self._signals())
+
+    def _heard(self, reported: list[float]) -> None:
+        """What the vehicles say of themselves."""
+        for k, d in enumerate(self.options.delays):
+            late = reported[k] * self._units[k]
+            if math.isfinite(late) and abs(late - self._known[k]) >= parse_duration(d.above) / 1e9:
+                ticks = round((late - self._known[k]) / self._board.shown.day.problem.tick)
+                self._known[k] = late
+                self._happened([replan.LateVehicle(vehicle=d.vehicle, ticks=ticks)])
 
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
+            self._board.first()
             self._board.improve(self.options.seconds)
 
     def _happened(self, events: list[replan.Event]) -> None:
         self._board.happened(events)
         self._board.improve(self.options.seconds)
 
-    def _result(self, now: int) -> Result:
+    def _signals(self) -> dict[str, float]:
         shown = self._board.shown
-        findings: list[Finding] = self._tell.findings(shown, self._board.failed, now)
         signals = {"planned": 1.0 if shown.planned and not shown.wrong else 0.0}
         if shown.planned:
             figures = present.day(shown.day, self._board.now())["figures"]
             signals |= {k: float(figures[k]) for k in ("late", "unserved", "distance_km", "cost") if figures[k] is not None}
-        return Result(findings=tuple(findings), signals=signals)
+        return signals
 
     def signal(self, name: str) -> Text:
         """What people call a signal."""
@@ -151,6 +155,7 @@ class Dispatch(App):
                 self._happened(asking.events(self._board.shown.day, body.get("event")))
             case "reload":
                 self._board.reload()
+                self._board.first()
                 self._board.improve(self.options.seconds)
             case "improve":
                 self._board.improve(self._seconds(body.get("seconds", self.options.seconds)))

@@ -24,6 +24,8 @@ from ronghe.text import Text
 log = logging.getLogger(__name__)
 
 _DAY = 86_400_000_000_000  # ns
+_AT_ONCE = 150  # orders that are inserted one by one within a second
+_FIRST = 5.0  # s for a first plan where there are more
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,9 +141,18 @@ class Board:
 
     # --- improving --------------------------------------------------------------------------------------------------------------
 
+    def first(self) -> None:
+        """A plan at once where there is none yet and the day is small enough for that."""
+        with self._wake:
+            day = self.shown.day
+            if not self.shown.planned and len(day.problem.orders) <= _AT_ONCE:
+                left, found = replan.repaired(day, self.now())
+                self._put(running.merged(day, left, found), check(left.problem, found))
+
     def improve(self, seconds: float) -> None:
         """Asks for so many seconds from now."""
         with self._wake:
+            seconds = seconds if self.shown.planned else max(seconds, _FIRST)
             self._until = time.monotonic() + seconds
             self.improving = seconds > 0
             if self._thread is None and not self._closed:

@@ -178,7 +178,8 @@ class Engine:
                     seen.append(Visit("serve", self.singles[act.idx].name))
                 else:
                     seen.append(Visit("collect" if act.is_pickup() else "deliver", self.shipments[act.idx].name))
-            out.append((waiting[route.vehicle_type()].pop(0).name, seen))
+            vehicle = waiting[route.vehicle_type()].pop(0)
+            out.append((vehicle.name, _without_idle_trips(vehicle, seen)))
         out += [(v.name, []) for group in waiting for v in group if on_its_way(self.facts, v)]
         return out
 
@@ -230,8 +231,9 @@ class Engine:
             if operator.supports(self.data):
                 search.add_operator(operator(self.data))
         penalties = PenaltyManager(self._penalties(), m.PenaltyParams(max_penalty=_DEAREST))
-        if start is None:
-            start = search(m.Solution.make_random(self.data, random), penalties.cost_evaluator(), exhaustive=True)
+        if start is None:  # what may be left out is: nothing is wrong then, and what fits is put in
+            raw = m.Solution(self.data, []) if self.leave_out else m.Solution.make_random(self.data, random)
+            start = search(raw, penalties.cost_evaluator(), exhaustive=True)
         params = IteratedLocalSearchParams(history_length=_HISTORY, callbacks=Told())
         return IteratedLocalSearch(self.data, penalties, search, start, params).run(stop, False, False).best
 
@@ -247,6 +249,13 @@ class Engine:
         return [min(_DEAREST, _LOAD_PENALTY * way / x) for x in most], min(_DEAREST, 10 * way / slow), float(unit)
 
 
-def names(visits: Sequence[tuple[str, Sequence[Visit]]]) -> set[str]:
-    """Every order served."""
-    return {v.name for _, seen in visits for v in seen if v.do in ("serve", "deliver")}
+def _without_idle_trips(v: Vehicle, visits: Sequence[Visit]) -> list[Visit]:
+    """Without loading where nothing is brought from it: it costs nothing where time costs nothing, and still is not meant."""
+    out: list[Visit] = []
+    for x in visits:
+        if x.do == "reload" and x.name == (out[-1].name if out and out[-1].do == "reload" else v.start if not out else ""):
+            continue
+        out.append(x)
+    while out and out[-1] == Visit("reload", v.end):
+        out.pop()
+    return out

@@ -11,7 +11,7 @@ import math
 import msgspec
 
 from ronghe.apps.logistics.problem import FOREVER, Plan, Problem, Tick
-from ronghe.apps.logistics.schedule import Facts
+from ronghe.apps.logistics.schedule import Facts, plan, visits_of
 from ronghe.apps.logistics.solve import solve
 from ronghe.apps.logistics.sound import why_not
 from ronghe.errors import AppError
@@ -53,14 +53,13 @@ def cycle(problem: Problem, takt: Tick, *, seconds: float, seed: int = 0) -> Cyc
     found = solve(every, seconds=seconds, seed=seed)
     loading = {d.place: d.loading for d in depots}.get(model.start, 0)
     work = loading + sum(o.service + o.origin_service for o in orders)
-    # The plan's cost without the price that made vehicles few.
-    paid = sum(r.cost for r in found.routes)
-    found = msgspec.structs.replace(found, objective=(paid - dear * len(found.routes) + model.fixed * len(found.routes)) / every.money)
+    fairly = msgspec.structs.replace(every, vehicles=tuple(msgspec.structs.replace(v, fixed=model.fixed) for v in fleet))
+    found = plan(Facts(fairly), [(r.vehicle, visits_of(r)) for r in found.routes], seconds=found.seconds, by=found.by)
     return Cycle(
         takt=takt,
         vehicles=len(found.routes),
         at_least=max(1, math.ceil(work / takt)),
         busy=tuple(r.duration / takt for r in found.routes),
         plan=found,
-        problem=every,
+        problem=fairly,
     )

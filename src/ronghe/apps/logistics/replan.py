@@ -28,7 +28,7 @@ _NO_ROOM: Final = Text("no vehicle has the time or the room left", "车辆剩余
 
 
 class LateVehicle(msgspec.Struct, frozen=True, kw_only=True, tag="late_vehicle"):
-    """It will be at its next stop, or ready to begin, so many ticks later than planned."""
+    """It will be at its next stop, or ready to begin, so many ticks later than planned; below 0: earlier than was feared."""
 
     vehicle: str
     ticks: Tick
@@ -112,7 +112,7 @@ def _happened(day: Day, event: Event, now: Tick) -> Day:
                     raise AppError(Text(f"there is no place {name!r}", f"没有地点 {name!r}"))
             return Day(msgspec.structs.replace(p, orders=(*p.orders, event.order)), day.plan, day.broken)
         case Cancelled():
-            _still_open(day, event.order, now)
+            _still_open(day, event.order, now, collected=True)
             routes = tuple(_without(r, event.order) for r in day.plan.routes)
             orders = tuple(o for o in p.orders if o.name != event.order)
             return Day(msgspec.structs.replace(p, orders=orders), msgspec.structs.replace(day.plan, routes=routes), day.broken)
@@ -129,12 +129,12 @@ def _without(r: Route, order: str) -> Route:
     return msgspec.structs.replace(r, stops=tuple(s for s in r.stops if s.order != order))
 
 
-def _still_open(day: Day, order: str, now: Tick) -> None:
-    """Raises AppError where an order does not exist, or is done or driven to already."""
+def _still_open(day: Day, order: str, now: Tick, *, collected: bool = False) -> None:
+    """Raises AppError where an order does not exist, or is done or driven to; with `collected` also where its goods were fetched."""
     if all(o.name != order for o in day.problem.orders):
         raise AppError(Text(f"there is no order {order!r}", f"没有订单 {order!r}"))
     for r in day.plan.routes:
-        if any(s.order == order and s.do != "collect" for s in r.stops[: committed(r, now)]):
+        if any(s.order == order and (collected or s.do != "collect") for s in r.stops[: committed(r, now)]):
             raise AppError(
                 Text(f"{r.vehicle} is on its way to {order} or has been there", f"{r.vehicle} 正前往或已完成 {order}"),
                 todo=Text("call the driver", "请联系司机"),
@@ -153,17 +153,25 @@ def _late(day: Day, event: LateVehicle, now: Tick) -> Day:
     r = next((r for r in day.plan.routes if r.vehicle == v.name), None)
     k = committed(r, now) if r is not None else 0
     if r is None or k == 0:
-        ready = max(now, r.stops[0].start if r is not None else v.earliest) + event.ticks
-        late = msgspec.structs.replace(v, earliest=ready)
+        planned = max(now, r.stops[0].start) if r is not None and event.ticks > 0 else v.earliest
+        late = msgspec.structs.replace(v, earliest=max(now, planned + event.ticks))
         vehicles = tuple(late if x.name == v.name else x for x in day.problem.vehicles)
         return Day(msgspec.structs.replace(day.problem, vehicles=vehicles), day.plan, day.broken)
     at = r.stops[k - 1]
-    arrive = at.arrive + event.ticks if at.arrive > now else at.arrive
-    start = max(at.start, arrive) if at.arrive > now else at.start  # waiting for the window to open takes up some of it
-    depart = start + (at.depart - at.start) + (event.ticks if at.arrive <= now else 0)
+    arrive = max(now, at.arrive + event.ticks) if at.arrive > now else at.arrive
+    start = max(_opens(day.problem, at), arrive) if at.arrive > now else at.start  # waiting for the window takes up some of it
+    depart = max(now, start + (at.depart - at.start) + (event.ticks if at.arrive <= now else 0))
     stops = (*r.stops[: k - 1], msgspec.structs.replace(at, arrive=arrive, start=start, depart=depart), *r.stops[k:])
     routes = tuple(msgspec.structs.replace(r, stops=stops) if x is r else x for x in day.plan.routes)
     return Day(day.problem, msgspec.structs.replace(day.plan, routes=routes), day.broken)
+
+
+def _opens(p: Problem, s: Stop) -> Tick:
+    """When the work at a stop may begin at the earliest."""
+    order = next((o for o in p.orders if o.name == s.order), None)
+    if order is None:
+        return 0
+    return order.origin_earliest if s.do == "collect" else order.earliest
 
 
 def _broken(day: Day, event: Breakdown, now: Tick) -> Day:

@@ -24,9 +24,13 @@ class Telling:
         self._app, self._equipment = app, equipment
         self._said: dict[str, tuple[Priority, Text]] = {}
         self._standing = Standing(path)
+        self._seen: tuple[int, Text | None] | None = None
 
     def findings(self, shown: Shown, failed: Text | None, now: int) -> list[Finding]:
         """What is new at `now` (ns)."""
+        if (shown.version, failed) == self._seen:
+            return []
+        self._seen = (shown.version, failed)
         so = self._so(shown, failed) if shown.planned or failed is not None else {}
         new = {key: said for key, said in so.items() if self._said.get(key) != said}
         out = [self._finding(key, now, priority, text, active=True) for key, (priority, text) in new.items()]
