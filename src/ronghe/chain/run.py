@@ -75,8 +75,10 @@ def _routed(trucks: TrucksProblem, seconds: float, seed: int, workers: int, kept
 
 
 def _still(trucks: TrucksProblem, routes: Trucks | None) -> Trucks | None:
-    """The earlier routes where they hold for the new times: the search begins with them."""
-    return routes if routes is not None and not trucks_check.check(trucks, routes) else None
+    """The earlier routes where they hold for the new times, for the search to begin with; without vehicles that have nothing to bring."""
+    if routes is None or trucks_check.check(trucks, routes):
+        return None
+    return msgspec.structs.replace(routes, routes=tuple(r for r in routes.routes if any(s.order for s in r.stops)))
 
 
 # --- stock → shop -------------------------------------------------------------------------------------------------------------------
