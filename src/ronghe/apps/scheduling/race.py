@@ -49,8 +49,11 @@ class Race:
     @property
     def closed(self) -> bool:
         """Whether the plan is proven optimal."""
-        plan = self.plan
-        return plan is not None and plan.objective <= self.lower * (1 + 1e-9) + 1e-9
+        return self.plan is not None and self.closes(self.plan)
+
+    def closes(self, plan: Plan) -> bool:
+        """Whether a plan meets the bound."""
+        return plan.objective <= self.lower * (1 + 1e-9) + 1e-9
 
     @property
     def gap(self) -> float:

@@ -85,12 +85,13 @@ def _plain(problem: Problem) -> bool:
     return plain(problem)
 
 
-def _answer(race: Race) -> Plan:
-    """The best so far, with bound, status and time."""
-    assert race.plan is not None
-    status: Status = "optimal" if race.closed else "feasible"
-    bound = min(race.lower, race.plan.objective)
-    return msgspec.structs.replace(race.plan, lower_bound=bound, status=status, seconds=race.spent)
+def _answer(race: Race, plan: Plan | None = None) -> Plan:
+    """A plan of the race, or the best so far, with bound, status and time."""
+    plan = plan or race.plan
+    assert plan is not None
+    bound = min(race.lower, plan.objective)
+    status: Status = "optimal" if race.closes(plan) else "feasible"
+    return msgspec.structs.replace(plan, lower_bound=bound, status=status, seconds=race.spent)
 
 
 def _first(problem: Problem) -> Plan:
@@ -170,7 +171,7 @@ def _makespan(race: Race, seed: int, workers: int, told: Callable[[Plan], None] 
                 if plan.makespan < population.best_makespan:  # CP-SAT found it
                     population.add(Member(*graph.taken(race.problem, plan), plan.makespan))
                 if told is not None:
-                    told(_answer(race))
+                    told(_answer(race, plan))
     finally:
         race.ended = True
         population.flag[0] = 1
