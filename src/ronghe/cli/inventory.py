@@ -135,12 +135,19 @@ def plan(folder: Path, period: str, seed: int, as_json: bool) -> None:
 @click.option(
     "--target", "targets", multiple=True, type=click.FloatRange(0.5, 0.999), help=_t("fill rate; may be repeated", "目标满足率，可重复")
 )
+@click.option(
+    "--periods",
+    type=click.IntRange(min=20_000),
+    default=1_000_000,
+    show_default=True,
+    help=_t("that each policy is measured on", "每个策略的检验期数"),
+)
 @_JSON
-def simulate(seed: int, targets: tuple[float, ...], as_json: bool) -> None:
+def simulate(seed: int, targets: tuple[float, ...], periods: int, as_json: bool) -> None:
     """Simulates."""
     from ronghe.apps.inventory import trial
 
-    done = trial.trials(seed, targets=targets or trial.TARGETS)
+    done = trial.trials(seed, targets=targets or trial.TARGETS, measured_on=periods, chosen_on=max(20_000, 2 * periods // 5))
     worst = max(abs(t.off) for t in done)
     near = sum(abs(t.off) <= trial.NEAR for t in done)
     if as_json:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ronghe.apps.inventory.distributions import Lattice, LogNormal, Normal, pmf, poisson, uniform
 from ronghe.apps.inventory.lots import dynamic, joint
-from ronghe.apps.inventory.network import guaranteed, serial
+from ronghe.apps.inventory.network import distribution, guaranteed, serial
 from ronghe.apps.inventory.policy import eoq, min_max, newsvendor, reorder
 
 
@@ -206,3 +206,29 @@ def test_guaranteed_service_is_the_best_of_all_service_times() -> None:
     assert sum(TREE[i].holding * x for i, x in got.stock.items()) == pytest.approx(least)
     with pytest.raises(ValueError, match="no tree"):
         guaranteed.optimal(TREE | {4: guaranteed.Site(holding=1, time=2, bound=1, before=(5,))})
+
+
+def test_a_distribution_system_that_is_a_line_is_nearly_as_good_as_the_optimum() -> None:
+    """The serial optimum of the book's example 6.1, its own levels simulated, and the levels found by two moments."""
+    sites = {
+        3: distribution.Site(holding=2, lead=2),
+        2: distribution.Site(holding=4, lead=1, before=3),
+        1: distribution.Site(holding=7, lead=1, before=2, stockout=37.12, mean=5, sd=1),
+    }
+    best = serial.optimal([serial.Stage(3, 1), serial.Stage(2, 1), serial.Stage(2, 2)], 37.12, serial.Source(Normal(5, 1)))
+    one, two, three = best.levels
+    cost, half = distribution.System(sites).simulate({1: one, 2: two - one, 3: three - two}, seed=1)
+    assert cost == pytest.approx(best.cost, abs=1.5 * half)
+    found = distribution.solve(sites)
+    assert best.cost - 2 * found.half < found.cost < 1.02 * best.cost
+
+
+def test_a_tree_shares_what_is_short() -> None:
+    """A warehouse and two shops: at the levels found no other of the warehouse's is clearly better."""
+    shop = {"holding": 1.0, "lead": 1, "before": 0, "stockout": 20.0, "mean": 8.0, "sd": math.sqrt(8)}
+    sites = {0: distribution.Site(holding=0.5, lead=2), 1: distribution.Site(**shop), 2: distribution.Site(**shop)}  # type: ignore[arg-type]
+    found = distribution.solve(sites)
+    assert found.levels[1] == pytest.approx(found.levels[2])
+    for change in (-6, 6):
+        cost, half = distribution.System(sites).simulate(found.levels | {0: found.levels[0] + change}, seed=0)
+        assert cost > found.cost - 0.01 * found.cost - half
