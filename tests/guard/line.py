@@ -48,7 +48,7 @@ def make_plant(**guard: Any) -> Plant:
 
 class Line:
     """The line at work. The clock moves when told to. `faults[tag]` is how a set-point's device behaves: refuses, ignores, clamps, breaks,
-    obeys and says nothing, late, dead."""
+    obeys and says nothing, late, dies, dead."""
 
     def __init__(self, folder: Path, **guard: Any) -> None:
         self.folder, self.now = folder, START
@@ -98,9 +98,11 @@ class Line:
             self.on_the_way[tag] = self.now + 5 * S, value
         elif fault != "ignores":
             self.force[tag] = value - 1 if fault == "clamps" and value == NEW[tag] else value
+        if fault == "dies":
+            self.faults[tag] = "dead"
         if fault == "breaks":
             raise OSError("cable")
-        return q.BAD_TIMEOUT if fault in ("late", "obeys and says nothing") else q.GOOD
+        return q.BAD_TIMEOUT if fault in ("late", "dies", "obeys and says nothing") else q.GOOD
 
     def land(self, tag: str) -> None:
         """What is still on the way to a set-point arrives."""

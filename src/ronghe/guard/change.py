@@ -71,6 +71,7 @@ class Put(msgspec.Struct, frozen=True, kw_only=True):
     time: int = 0
     shows: float | None = None  # what the device showed instead of what was written
     tries: int = 0  # to put the old value back
+    sure: bool = True  # whether the device has said what became of that
 
     @property
     def touched(self) -> bool:

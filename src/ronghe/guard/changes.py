@@ -37,6 +37,7 @@ from ronghe.guard.stop import StopFile
 from ronghe.guard.view import View
 from ronghe.guard.wayback import WayBack
 from ronghe.plant.model import Plant
+from ronghe.signals import quality as q
 from ronghe.text import Text
 
 _PERMANENT: Final = frozenset({"stop", "guard", "expiry", "duplicate", "value", "envelope"})
@@ -128,7 +129,8 @@ class Changes:
         case = self._docket.change(change_id)
         if not case.open:
             raise _too_late(case)
-        self._bench.record("cancel", case, case.state, Text(f"called off: {why}", f"取消：{why}"), who=user)
+        text = Text(f"called off: {why}", f"取消：{why}") if why else Text("called off", "取消")
+        self._bench.record("cancel", case, case.state, text, who=user)
         return await self.turn(change_id)
 
     # --- the clock's part ----------------------------------------------------------------------------------------------------------
@@ -202,18 +204,18 @@ class Changes:
             return False
         noise = {s.tag: await self._bench.promises.noise(limits[s.tag]) for s in change.settings}
         questions = {s.tag: self._bench.question(case, s.tag, s.value) for s in change.settings}
-        checks = {tag: ask_change(q) for tag, q in questions.items()}
+        checks = {tag: ask_change(question) for tag, question in questions.items()}
         if (why_not := _refused(checks)) is not None:
             self._bench.record("close", case, "refused", not_written(why_not), checks=checks)
             return False
         puts: list[Put] = []
         watched: list[Watched] = []
-        for tag, q in questions.items():
-            old, value = q.current.value, in_device(q)
+        for tag, question in questions.items():
+            old, value = question.current.value, in_device(question)
             assert old is not None
             same = self._bench.patience.same(tag, old, value)
-            puts.append(Put(tag=tag, unit=q.limits.unit, old=old, value=value, state="kept" if same else "waiting"))
-            watched += [] if same else self._bench.promises.fix(q, noise[tag])
+            puts.append(Put(tag=tag, unit=question.limits.unit, old=old, value=value, state="kept" if same else "waiting"))
+            watched += [] if same else self._bench.promises.fix(question, noise[tag])
         text = _said(puts)
         await self._bench.intend("intent", case, "writing", text, checks=checks, puts=tuple(puts), watched=tuple(watched))
         return True
@@ -240,19 +242,19 @@ class Changes:
 
         def look_again() -> Text | None:
             now = self._docket.change(case.id)
-            q = self._bench.question(now, put.tag, put.value)
-            value = q.current.value
+            question = self._bench.question(now, put.tag, put.value)
+            value = question.current.value
             changed = value is not None and not self._bench.patience.same(put.tag, value, put.old)
             unready = refused(self._look_ready(now)) if first else None
             moved = Text(f"{put.tag} was changed meanwhile", f"{put.tag} 在此期间被改动") if changed else None
-            return self._called_off(now) or refused(ask_change(q)) or moved or unready
+            return self._called_off(now) or refused(ask_change(question)) or moved or unready
 
         status, said = await self._bench.hands.send(put.tag, put.value, look_again)
-        nothing = status is None or surely_not(status)
+        nothing, bad = status is None or surely_not(status), status is None or q.severity(status) == "bad"
         now = next(p for p in self._docket.change(case.id).puts if p.tag == put.tag)
         after = msgspec.structs.replace(now, state="waiting" if nothing else "sending")
         case = self._bench.record("answer", case, "writing", _of(put.tag, said), put=after, status=status)
-        return self._fail(case, _of(put.tag, said), checked=status is None) if nothing else True
+        return self._fail(case, _of(put.tag, said), checked=status is None) if bad else True
 
     def _confirm(self, case: ChangeCase, put: Put) -> bool:
         """A write is believed when the device shows the value."""

@@ -14,7 +14,9 @@ from ronghe.guard.change import Put
 from ronghe.guard.changecase import ChangeCase
 from ronghe.guard.checks import ask_restore, refused
 from ronghe.guard.condition import quantity
+from ronghe.guard.hands import surely_not
 from ronghe.guard.patience import ATTEMPTS
+from ronghe.signals import quality as q
 from ronghe.text import Text
 
 if TYPE_CHECKING:
@@ -65,7 +67,9 @@ class WayBack:
         late = bench.clock() >= since + patience.of(put.tag)
         is_old = seen.value is not None and patience.same(put.tag, seen.value, put.old)
         # Of a write that was not read back nobody knows whether it is still on its way: the old value is then sent after it in any case.
-        if is_old and (put.state == "written" or (put.state == "restoring" and bench.view.arrived(put.tag) >= put.time)):
+        # And where nobody knows what became of that either, it must be seen for as long as a read-back may take.
+        settled = put.state == "written" or (put.state == "restoring" and put.sure and bench.view.arrived(put.tag) >= put.time)
+        if is_old and (settled or (put.state == "restoring" and late)):
             text = Text(f"{put.tag}: {old} is in force again", f"{put.tag}：已恢复到 {old}")
             bench.record("restored", case, "rolling_back", text, put=msgspec.structs.replace(put, state="restored"))
             return "went on"
@@ -86,22 +90,23 @@ class WayBack:
 
     async def _send(self, case: ChangeCase, put: Put, old: str) -> _Outcome:
         bench = self._bench
-        going = msgspec.structs.replace(put, state="restoring", tries=put.tries + 1)
+        going = msgspec.structs.replace(put, state="restoring", tries=put.tries + 1, sure=False)
         text = Text(f"{put.tag}: writing {old} back", f"{put.tag}：写回 {old}")
         case = await bench.intend("restore", case, "rolling_back", text, put=going)
         status, said = await bench.hands.send(put.tag, put.old, lambda: self._why_not(case, put))
         said = Text(f"{put.tag}: {said.en}", f"{put.tag}：{said.in_('zh')}")
         going = next(p for p in bench.docket.change(case.id).puts if p.tag == put.tag)
+        going = msgspec.structs.replace(going, sure=status is None or q.severity(status) == "good" or surely_not(status))
         bench.record("answer", case, "rolling_back", said, put=going, status=status)
         return "went on"
 
     def _why_not(self, case: ChangeCase, put: Put) -> Text | None:
         """The checks of the way back; ours is what was written, what the device made of it, and what was before."""
-        q = self._bench.question(case, put.tag, put.value)
+        question = self._bench.question(case, put.tag, put.value)
         ours = [put.value, put.old, *([put.shows] if put.shows is not None else [])]
-        now = q.current.value
+        now = question.current.value
         own = put.value if now is None else min(ours, key=lambda v: abs(v - now))
-        return refused(ask_restore(q, put.old, own))
+        return refused(ask_restore(question, put.old, own))
 
     def _lost(self, case: ChangeCase, put: Put, why: Text) -> _Outcome:
         old = quantity(put.old, put.unit, put.value)

@@ -1,6 +1,8 @@
 // A Modbus TCP server made with modbus-serial. Usage: node modbus_server.js PORT (0: any free one); prints "ready PORT".
-// Commands on standard input, one a line, each answered by one line: set TABLE START VALUE..., get TABLE START COUNT, requests.
+// Commands on standard input, one a line, each answered by one line: set TABLE START VALUE..., get TABLE START COUNT, requests, behave WORD.
 // Registers 0..399 and coils and discrete inputs 0..2199, the same in every unit; registers 0 and 1 count tenths of a second.
+// behave WORD: how it takes writes from now on: well; refuse (exception 4); ignore (says yes); clamp (register 20 takes no less than 100, says yes); die (takes the
+// next one, answers nothing, and is gone until it behaves well again, its registers as they are).
 // Holding register 200 and all above 399 do not exist; unit 9 never answers.
 "use strict";
 
@@ -13,6 +15,9 @@ const tables = {
   discrete: new Uint8Array(2200),
 };
 let requests = 0;
+let behaviour = "well";
+let gone = false;
+const sockets = new Set();
 
 function refuse(code) {
   const error = new Error("refused");
@@ -22,21 +27,31 @@ function refuse(code) {
 
 function at(table, address, unit, callback, use) {
   requests++;
-  if (unit === 9) return;
+  if (unit === 9 || gone) return;
   if (address >= tables[table].length || (table === "holding" && address === 200)) return callback(refuse(2));
   const tenths = Math.floor(Date.now() / 100);
   for (const t of ["holding", "input"]) {
     tables[t][0] = tenths;
     tables[t][1] = tenths * 7;
   }
-  return callback(null, use(tables[table]));
+  try {
+    return callback(null, use(tables[table]));
+  } catch (error) {
+    return callback(error);
+  }
 }
 
 const read = (table) => (address, unit, callback) => at(table, address, unit, callback, (t) => t[address]);
 const write = (table) => (address, value, unit, callback) =>
-  at(table, address, unit, callback, (t) => {
-    t[address] = value;
+  at(table, address, unit, behaviour === "die" ? () => die() : callback, (t) => {
+    if (behaviour === "refuse") throw refuse(4);
+    if (behaviour !== "ignore") t[address] = behaviour === "clamp" && address === 20 ? Math.max(value, 100) : value;
   });
+
+function die() {
+  gone = true;
+  sockets.forEach((socket) => socket.destroy());
+}
 
 const vector = {
   getInputRegister: read("input"),
@@ -51,7 +66,12 @@ const vector = {
 function serve(port) {
   const server = new ServerTCP(vector, { host: "127.0.0.1", port, debug: false, unitID: 255 });
   server.on("initialized", () => console.log(`ready ${port}`));
-  server.on("socketError", () => {});
+  server._server.on("connection", (socket) => {
+  if (gone) return socket.destroy();
+  sockets.add(socket);
+  socket.on("close", () => sockets.delete(socket));
+});
+server.on("socketError", () => {});
   server.on("serverError", (error) => {
     console.error(error);
     process.exit(1);
@@ -75,6 +95,10 @@ require("readline")
     if (word === "requests") {
       console.log(requests);
       requests = 0;
+    } else if (word === "behave") {
+      behaviour = table;
+      if (behaviour === "well") gone = false;
+      console.log("ok");
     } else if (word === "set") {
       rest.forEach((value, i) => (tables[table][Number(start) + i] = Number(value)));
       console.log("ok");

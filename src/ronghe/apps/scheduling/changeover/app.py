@@ -169,7 +169,7 @@ class Changeover(App):
 
     def _cancel(self, who: str) -> None:
         run = self._running()
-        self._told.append(Told(change=run.id, who=who, says="call off", why="changeover cancelled"))
+        self._told.append(Told(change=run.id, who=who, says="call off"))
 
     def _running(self) -> Run:
         if self.memory.running is None:

@@ -177,4 +177,4 @@ def _outcome(run: Run, case: ChangeCase) -> Text:
     if case.state == "failed":
         last = case.history[-1].text
         return Text(f"not changed over, and {last.en}", f"换线未完成：{last.in_('zh')}")
-    return Text(f"not changed over, nothing was written: {why.en}", f"未换线，未写入任何值：{why.in_('zh')}")
+    return Text(f"not changed over: {why.en}", f"未换线：{why.in_('zh')}")
