@@ -87,7 +87,7 @@ def _makespan(problem: Problem, lasts: dict[str, int], before: dict[str, tuple[s
         work += lasts[o.name]
         if len(o.choices) == 1 and o.choices[0].machine not in batches:
             alone[o.choices[0].machine].append((heads[o.name], lasts[o.name], tails[o.name]))
-    if not batched and problem.machines:
+    if work and not batched:
         best = max(best, max(0, problem.now) + -(-work // len(problem.machines)))
     return max([best, *(_jackson(jobs) for jobs in alone.values())])
 

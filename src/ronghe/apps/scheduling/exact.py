@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ronghe.apps.scheduling.problem import Assigned, Machine, Off, Operation, Plan, Problem, Status
+from ronghe.apps.scheduling.problem import Assigned, Choice, Fixed, Machine, Off, Operation, Plan, Problem, Status
 from ronghe.errors import MissingExtra
 from ronghe.text import Text
 
@@ -58,7 +58,6 @@ def exact(problem: Problem) -> bool:
         or any(p.off for p in problem.pools)
         or any(m.batch > 1 for m in problem.machines)
         or (problem.setups and max(users.values(), default=0) > _CIRCUIT)
-        or problem.fixed
     )
 
 
@@ -87,6 +86,7 @@ def solve(
     solver.parameters.max_time_in_seconds = max(0.01, seconds)
     solver.parameters.num_workers = max(1, workers)
     solver.parameters.random_seed = seed
+    solver.parameters.catch_sigint_signal = False  # Ctrl-C is the process's own: a node stops cleanly
     whole = exact(problem)
 
     class Watch(cp_model.CpSolverSolutionCallback):  # type: ignore[name-defined]
@@ -139,6 +139,7 @@ class _Model:
         self.model = cp_model.CpModel()
         self.horizon = _horizon(problem)
         self.parts: dict[str, _Part] = {}
+        self.given: dict[str, tuple[int, int]] = {}  # fixed operation → start and end
         self.setup_terms: list[Any] = []
         self.longest_setup = max((x.duration for x in problem.setups), default=0)
         self.lead: dict[str, Any] = {}  # operation → the length of its set-up
@@ -155,30 +156,36 @@ class _Model:
         self._people()
         self._objective()
 
-    def _operation(self, o: Operation, release: int, fixed: Any) -> None:
-        m, earliest = self.model, max(self.problem.now, release, self._material(o))
+    def _operation(self, o: Operation, release: int, fixed: Fixed | None) -> None:
+        m, now = self.model, self.problem.now
         if fixed is not None:
             lasts = {c.machine: c.duration for c in o.choices}.get(fixed.machine, 0)
             end = fixed.end if fixed.end is not None else fixed.start + lasts
-            part = _Part(o, fixed.start, fixed.start, end, end - fixed.start)
-            part.on[fixed.machine] = (m.new_fixed_size_interval_var(fixed.start, end - fixed.start, o.name), True)
-            self.parts[o.name] = part
-            return
-        shortest, longest = min(c.duration for c in o.choices), max(c.duration for c in o.choices)
-        start = m.new_int_var(earliest, self.horizon, "")
+            self.given[o.name] = (fixed.start, end)
+            if fixed.start < now:
+                self.parts[o.name] = _Part(o, fixed.start, fixed.start, end, end - fixed.start)
+                self.parts[o.name].on[fixed.machine] = (m.new_fixed_size_interval_var(fixed.start, end - fixed.start, o.name), True)
+                return
+            choices: tuple[Choice, ...] = (Choice(fixed.machine, end - fixed.start),)
+            start = m.new_constant(fixed.start)
+        else:
+            choices = o.choices
+            start = m.new_int_var(max(now, release, self._material(o)), self.horizon, "")
+        shortest, longest = min(c.duration for c in choices), max(c.duration for c in choices)
         setup_start, lead = start, 0
         if o.family and self.longest_setup:
             lead = self.lead[o.name] = m.new_int_var(0, self.longest_setup, "")
-            setup_start = m.new_int_var(self.problem.now, self.horizon, "")
+            setup_start = m.new_int_var(now, self.horizon, "")
             m.add(setup_start + lead == start)
-        end = start + shortest if len(o.choices) == 1 else m.new_int_var(earliest + shortest, self.horizon + longest, "")
-        length = shortest if len(o.choices) == 1 else m.new_int_var(shortest, longest, "")
+        one = len(choices) == 1
+        end = start + shortest if one else m.new_int_var(now + shortest, self.horizon + longest, "")
+        length = shortest if one else m.new_int_var(shortest, longest, "")
         part = self.parts[o.name] = _Part(o, setup_start, start, end, length)
-        if len(o.choices) == 1:
-            part.on[o.choices[0].machine] = (m.new_interval_var(setup_start, shortest + lead, end, o.name), True)
+        if one:
+            part.on[choices[0].machine] = (m.new_interval_var(setup_start, shortest + lead, end, o.name), True)
             return
         m.add(end == start + length)
-        for c in o.choices:
+        for c in choices:
             taken = m.new_bool_var("")
             part.on[c.machine] = (m.new_optional_interval_var(setup_start, c.duration + lead, end, taken, o.name), taken)
             m.add(length == c.duration).only_enforce_if(taken)
@@ -207,17 +214,17 @@ class _Model:
         if not here or machine.batch > 1:
             return
         stops = [self.model.new_fixed_size_interval_var(o.start, o.end - o.start, "") for o in _merged(machine.off)]
-        # What is fixed may lie on stops and on other fixed ones (it has begun): then it is not held against them here.
+        # What is fixed may lie on stops and on what has begun (its facts are as they are): then it is not held against them here.
         taken = [(o.start, o.end) for o in _merged(machine.off)]
         held = []
         for part, interval, _ in here:
-            if isinstance(part.start, int):
-                if any(part.start < e and s < part.end for s, e in taken):
+            if (given := self.given.get(part.operation.name)) is not None:
+                if any(given[0] < e and s < given[1] for s, e in taken):
                     continue
-                taken.append((part.start, part.end))
+                taken.append(given)
             held.append(interval)
         self.model.add_no_overlap(held + stops)
-        if self.problem.setups and len(here) <= _CIRCUIT and any(p.operation.family for p, _, _ in here):
+        if self.longest_setup and len(here) <= _CIRCUIT and any(p.operation.family for p, _, _ in here):
             self._sequence(machine, here)
 
     def _sequence(self, machine: Machine, here: list[tuple[_Part, Any, Any]]) -> None:
@@ -226,12 +233,19 @@ class _Model:
         lookup |= {(s.before, s.after): s.duration for s in self.problem.setups if s.machine == machine.name}
         # An operation without a family leaves the machine as it is: what comes after it is set up from the family before it, which an
         # arc cannot see. Such operations stay out of the circuit, and so out of the set-ups.
-        nodes = [(p, taken) for p, _, taken in here if p.operation.family]
+        nodes = [(p, taken) for p, _, taken in here if p.operation.family and p.operation.name in self.lead]
+        # What has begun comes before all others: the last of it says what the machine is set up for.
+        begun = sorted(
+            (*self.given[p.operation.name], p.operation.family)
+            for p, _, _ in here
+            if p.operation.name not in self.lead and p.operation.family
+        )
+        family = begun[-1][2] if begun else machine.family
         m, arcs = self.model, []
         for j, (q, taken) in enumerate(nodes, 1):
             first = m.new_bool_var("")
             arcs += [(0, j, first), (j, 0, m.new_bool_var(""))]
-            self._arc(None, q, first, lookup.get((machine.family, q.operation.family), 0) if machine.family else 0)
+            self._arc(None, q, first, lookup.get((family, q.operation.family), 0) if family else 0)
             if taken is not True:
                 arcs.append((j, j, ~taken))
             for i, (p, _) in enumerate(nodes, 1):
@@ -252,8 +266,10 @@ class _Model:
 
     def _people(self) -> None:
         for pool in self.problem.pools:
-            free = [p for p in self.parts.values() if not isinstance(p.start, int)]
-            users = [(p, p.operation.people[pool.name]) for p in free if p.operation.people.get(pool.name, 0) > 0]
+            users = [(p, p.operation.people[pool.name]) for p in self.parts.values() if p.operation.people.get(pool.name, 0) > 0]
+            begun = [(p, n) for p, n in users if isinstance(p.start, int)]
+            if sum(n for _, n in begun) > pool.size:  # it is so, whatever it should be: not held against the others here
+                users = [(p, n) for p, n in users if not isinstance(p.start, int)]
             if users:
                 intervals = [
                     self.model.new_interval_var(p.setup_start, p.length + self.lead.get(p.operation.name, 0), p.end, "")
@@ -302,7 +318,7 @@ class _Model:
         """Where to look first."""
         for a in plan.assigned:
             part = self.parts.get(a.operation)
-            if part is None or isinstance(part.start, int) or a.machine not in part.on:
+            if part is None or a.operation in self.given or a.machine not in part.on:
                 continue
             self.model.add_hint(part.start, a.start)
             for machine, (_, taken) in part.on.items():
@@ -314,7 +330,7 @@ class _Model:
         assigned = []
         for name, p in self.parts.items():
             machine = next(m for m, (_, taken) in p.on.items() if taken is True or value(taken))
-            start, end = (x if isinstance(x, int) else int(value(x)) for x in (p.start, p.end))
+            start, end = self.given.get(name) or (int(value(p.start)), int(value(p.end)))
             setup = int(value(self.lead[name])) if name in self.lead else 0
             assigned.append(Assigned(operation=name, machine=machine, setup_start=start - setup, start=start, end=end))
         return Plan(assigned=tuple(assigned), objective=value(self.total) / self.scale, by="CP-SAT")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ronghe.apps.scheduling import exact
-from ronghe.apps.scheduling.check import stamped
+from ronghe.apps.scheduling.check import check, stamped
 from ronghe.apps.scheduling.problem import Plan, Problem
 
 _PATIENCE = 5.0  # s that CP-SAT is given at least before it is begun anew with a better plan of others
@@ -82,7 +82,8 @@ def _once(race: Race, workers: int, seed: int, until: Callable[[], bool]) -> boo
     def told(plan: Plan) -> None:
         nonlocal mine
         mine = min(mine, plan.objective)
-        race.offer(plan)
+        if (race.plan is None or plan.objective < race.plan.objective) and not check(race.problem, plan):
+            race.offer(plan)
 
     def stale() -> bool:
         if race.over() or until():
