@@ -71,9 +71,9 @@ class _Words:
 
 
 def why_late(problem: Problem, plan: Plan, job: str, seconds: float = 0.0) -> Why:
-    """Why `job` is late in `plan`, and what would help. Each fix is tried by repairing the plan for the changed facts, and with `seconds` by
-    a search of that long too; only what takes away a fifth of the lateness is told. AppError where there is no such job, or the plan lacks
-    part of it."""
+    """Why `job` is late in `plan`, and what would help. Each fix is tried by repairing the plan for the changed facts, with `seconds` also by
+    a search of that long; only what takes away a fifth of the lateness is told. AppError where there is no such job, or the plan lacks part
+    of it."""
     shop = Shop.of(problem, plan)
     found = next((j for j in problem.jobs if j.name == job), None)
     end = shop.end(found) if found is not None else None
@@ -128,7 +128,7 @@ def _cause(words: _Words, kind: str, machine: str, other: str, ticks: Tick) -> T
         when = words.span(int(at))
         return Text(
             f"it waits {t.en} for {name}{from_.en}, which comes {when.en} after the start",
-            f"等待物料 {name}{from_.zh} {t.zh}，{when.zh}后到货",
+            f"等待物料 {name}{from_.zh} {t.zh}，排程起点后 {when.zh}到货",
         )
     if kind in ("pause", "stop"):
         why = f" ({other})" if other else ""
@@ -178,11 +178,9 @@ def _fixes(words: _Words, plan: Plan, shop: Shop, job: Job, pieces: list[Piece],
 def _told(words: _Words, text: Text, left: Tick, change: float) -> Text:
     then = words.span(left)
     en, zh = ("in time", "可按期完成") if left == 0 else (f"{then.en} late", f"拖期 {then.zh}")
-    cost = (
-        Text("")
-        if change <= 0
-        else Text(f", but others {words.span(change).en} (weighted) later", f"，但其他订单加权拖期增加 {words.span(change).zh}")
-    )
+    cost, more = Text(""), words.span(change)
+    if change > 0:
+        cost = Text(f", but others {more.en} (weighted) later", f"，但其他订单加权拖期增加 {more.zh}")
     return Text(f"{text.en}: then {en}{cost.en}", f"{text.zh}：则{zh}{cost.zh}")
 
 
