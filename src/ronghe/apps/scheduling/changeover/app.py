@@ -18,6 +18,7 @@ What may be asked of it (times: ms since 1970 UTC; texts {"en", "zh"}):
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -102,15 +103,15 @@ class Changeover(App):
         """Set-points as they are; what was asked for goes to the guard; what is late or went back is told."""
         if not len(window):
             return Result()
-        for i, tag in enumerate(window.tags):
-            self.seen[tag] = float(window.value[-1, i]), int(window.quality[-1, i])
-        now = int(window.time[-1])
-        self._forsaken(now)
-        self._look_for_the_next(now)
-        findings = self._findings(now)
+        findings: list[Finding] = []
+        for now, values, codes in zip(window.time.tolist(), window.value.tolist(), window.quality.tolist(), strict=True):
+            self.seen = dict(zip(window.tags, zip(values, codes, strict=True), strict=True))
+            self._forsaken(now)
+            self._look_for_the_next(now)
+            findings += self._findings(now)
         changes, self._ask = ((self._ask,) if self._ask is not None else ()), None
         told, self._told = tuple(self._told), []
-        return Result(findings=findings, signals=self._signals(now), changes=changes, told=told)
+        return Result(findings=tuple(findings), signals=self._signals(int(window.time[-1])), changes=changes, told=told)
 
     def follow(self, change: ChangeCase) -> None:
         """How the changeover goes."""
@@ -139,6 +140,16 @@ class Changeover(App):
 
     def close(self) -> None:
         """Everything is on the disk already."""
+
+    @property
+    def current(self) -> str | None:
+        """The recipe that is in force, by what the set-points show; while they are not known, the one that was last changed over to."""
+        values = {tag: self.seen.get(tag, (math.nan, 0))[0] for tag in self.tags}
+        known, last = self.memory.current, self.recipes.get(self.memory.current or "")
+        if last is not None and any(math.isnan(values[p.tag]) for p in last.parameters):
+            return known
+        found = [n for n, r in self.recipes.items() if all(math.isclose(values[p.tag], p.value, rel_tol=1e-6) for p in r.parameters)]
+        return known if known in found else next(iter(found), None)
 
     # --- what people ask for ----------------------------------------------------------------------------------------------------
 
@@ -228,7 +239,7 @@ class Changeover(App):
         first = self.memory.followed is None
         self.memory.follow(value)
         recipe = next((r for r in self.recipes.values() if r.number == value), None)
-        if recipe is not None and not first and recipe.name != self.memory.current:
+        if recipe is not None and not first and recipe.name != self.current:
             self._start(recipe, "", now)
 
     # --- what is told -----------------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ class Memory:
 
     @property
     def current(self) -> str | None:
-        """The recipe that the line was last changed over to."""
+        """The recipe that was last changed over to."""
         return self._kept.current
 
     @property

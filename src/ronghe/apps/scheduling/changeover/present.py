@@ -34,7 +34,7 @@ def state(app: Changeover, now: int) -> dict[str, Any]:
         "limit": app.limit / 1e9,
         "recipes": [_head(r) for r in app.recipes.values()],
         "wrong": [{"en": p.in_("en"), "zh": p.in_("zh")} for p in app.problems()],
-        "current": memory.current,
+        "current": app.current,
         "running": _run(memory.running) if memory.running is not None else None,
         "last": [_run(r) for r in memory.last],
     }
