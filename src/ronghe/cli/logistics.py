@@ -68,13 +68,11 @@ def _said(s: Solved) -> str:
     )
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--seconds", type=click.FloatRange(0.1), default=30.0, show_default=True, help=_t("time for each file", "每个文件的时间（秒）")
-)
+@click.option("--seconds", type=click.FloatRange(0.1), help=_t("time for each file; else 30, less in a sample", "每个文件的秒数，默认 30"))
 @click.option("--full", is_flag=True, help=_t("every file, not a sample that takes 50 s at most", "全部文件，而非 50 秒内的抽样"))
 @click.option("--most", type=click.IntRange(2), help=_t("only files with at most this many places", "仅含不超过此数量地点的文件"))
 @click.option("--json", "as_json", is_flag=True, help=_t("for programs", "供程序读取"))
-def evaluate(folder: Path, seconds: float, full: bool, most: int | None, as_json: bool) -> None:
+def evaluate(folder: Path, seconds: float | None, full: bool, most: int | None, as_json: bool) -> None:
     """Evaluates."""
     report = evaluate_folder(folder, seconds=seconds, full=full, most=most)
     click.echo(msgspec.json.encode(report).decode() if as_json else _table(report))

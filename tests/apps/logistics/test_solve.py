@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import sys
 
 import pytest
 
@@ -11,6 +12,7 @@ from ronghe.apps.logistics.check import check
 from ronghe.apps.logistics.problem import FOREVER, Order, Plan, Problem
 from ronghe.apps.logistics.schedule import Facts, visits_of
 from ronghe.apps.logistics.solve import solve
+from ronghe.errors import MissingExtra
 
 from .conftest import H, day, truck
 
@@ -102,7 +104,13 @@ def test_what_cannot_all_be_done_is_done_in_part_and_says_why() -> None:
     assert "left" in why["b"]
 
 
-def test_goods_are_collected_on_the_way_by_a_vehicle_that_may(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_planning_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyvrp", None)
+    with pytest.raises(MissingExtra, match=r"ronghe\[planning\]"):
+        solve(day((Order(name="a", place="p1"),), (truck(),), [(0.0, 0.0), (1.0, 0.0)]), seconds=0.1)
+
+
+def test_goods_are_collected_on_the_way_by_a_vehicle_that_may() -> None:
     at = [(0.0, 0.0), (1.0, 0.0), (2.0, 0.0)]
     orders = (
         Order(name="a", place="p1", delivery=(3,), origin="p2", origin_service=60, only=("t2",)),

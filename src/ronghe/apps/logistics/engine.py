@@ -66,15 +66,15 @@ class Engine:
         return list(dict.fromkeys(ways))
 
     def _prices(self) -> tuple[int, int]:
-        """Money for an order that must be served and is not: more than any way to serve it. Distance of a way that must not be taken."""
+        """Money for an order that must be served and is not: more than any way to serve it. A way that must not be taken: longer than a
+        route can be, so that it breaks the longest distance."""
         p = self.facts.problem
         longest = max((int(r.distance.max(initial=0)) for r in p.roads.values()), default=0)
         slowest = max((int(r.duration.max(initial=0)) for r in p.roads.values()), default=0)
         wait = max((o.latest for o in p.orders if o.latest < FOREVER), default=0)
         detour = max(v.fixed + v.per_distance * 4 * longest + v.per_tick * (4 * slowest + wait) for v in p.vehicles)
-        prize = 10 * max(1, detour, *(o.prize or 0 for o in p.orders)) if p.orders else 1
-        dearest = max(1, *(v.per_distance for v in p.vehicles))
-        return prize, min(_LONGEST, max(100 * longest, 100 * prize // dearest, 1000))
+        prize = 2 * max(1, detour, *(o.prize or 0 for o in p.orders)) if p.orders else 1
+        return prize, min(_LONGEST, 2 * (2 * len(p.orders) + 2) * max(1, longest))
 
     def _data(self) -> Any:
         p, m = self.facts.problem, self._pyvrp
@@ -100,7 +100,7 @@ class Engine:
                 distances.append(self._matrix(roads.distance, index, kept))
                 same = roads.distance is roads.duration and not kept.any()
                 durations.append(distances[-1] if same else roads.duration[np.ix_(index, index)])
-            types.append(self._type(group, profiles[key]))
+            types.append(self._type(group, profiles[key], bound=bool(kept.any())))
         xy = [(p.places[i].x, p.places[i].y) for i in index]
         return m.ProblemData([m.Location(x, y) for x, y in xy], clients, houses, types, distances, durations, [], pairs)
 
@@ -142,7 +142,7 @@ class Engine:
             **self._must(o),
         }
 
-    def _type(self, group: list[Vehicle], profile: int) -> Any:
+    def _type(self, group: list[Vehicle], profile: int, *, bound: bool) -> Any:
         v = group[0]
         limits: dict[str, Any] = {} if v.max_trips > 1 and v.reloads else {"max_reloads": 0}
         return self._pyvrp.VehicleType(
@@ -154,7 +154,7 @@ class Engine:
             tw_early=v.earliest,
             tw_late=v.latest,
             shift_duration=v.max_duration,
-            max_distance=v.max_distance,
+            max_distance=min(v.max_distance, self._far - 1) if bound else v.max_distance,
             unit_distance_cost=v.per_distance,
             unit_duration_cost=v.per_tick,
             profile=profile,
@@ -239,6 +239,9 @@ class Engine:
 
     def _penalties(self) -> tuple[list[float], float, float]:
         """Money to begin with for a unit of load too much, by dimension; for a tick too late; for a unit of distance too far."""
+        if self.leave_out:
+            dear = float(min(_DEAREST, self._prize))  # or it would be cheaper to break a rule than to leave an order out
+            return [dear] * self.facts.width, dear, dear
         p = self.facts.problem
         most = [
             max((1, *(max(self._amounts(o.delivery)[d], self._amounts(o.pickup)[d]) for o in p.orders))) for d in range(self.facts.width)

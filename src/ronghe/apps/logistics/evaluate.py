@@ -15,6 +15,7 @@ from ronghe.errors import AppError
 from ronghe.text import Text
 
 SAMPLE = 50.0  # s that an evaluation takes where not everything was asked for
+EACH = 30.0  # s for a file where nothing else was said
 
 
 class Drive(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,10 +102,11 @@ def drive(p: Problem, r: Route) -> Drive:
     return Drive(vehicle=r.vehicle, stops=stops, distance=distance, hours=hours, cost=r.cost / p.money, carbon_kg=r.carbon)
 
 
-def evaluate(folder: Path, *, seconds: float, full: bool = False, most: int | None = None) -> Report:
+def evaluate(folder: Path, *, seconds: float | None = None, full: bool = False, most: int | None = None) -> Report:
     """Mean gap by folder, over the VRPLIB files in `folder` and below that have a solution beside them.
 
-    Without `full` a sample: from every folder in turn the files in the order of their names, spread evenly, as many as take 50 s in all.
+    Without `full` a sample: files of every folder, spread evenly over their names, as many as take 50 s in all; where `seconds` is not
+    said, 30 s each, or less so that every folder has its turn.
     Raises AppError where there are none.
     """
     sets: dict[str, list[Path]] = {}
@@ -113,6 +115,8 @@ def evaluate(folder: Path, *, seconds: float, full: bool = False, most: int | No
             sets.setdefault(str(path.parent.relative_to(folder)) if path.parent != folder else folder.name, []).append(path)
     if not sets:
         raise AppError(Text("no .vrp file with a .sol beside it", "没有带 .sol 的 .vrp 文件"), where=str(folder))
+    if seconds is None:
+        seconds = EACH if full else min(EACH, SAMPLE / len(sets))
     each = max(1, int(SAMPLE / seconds / len(sets)))
     chosen = {name: paths if full else _spread(paths, each) for name, paths in sets.items()}
     if not full and seconds * len(sets) > SAMPLE:
