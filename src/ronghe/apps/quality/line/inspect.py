@@ -34,6 +34,7 @@ from ronghe.apps.quality.line.examples import Examples
 from ronghe.apps.quality.line.judges import Judged, name_defects
 from ronghe.apps.quality.line.learning import Lesson, Task, Teacher
 from ronghe.apps.quality.line.present import Present
+from ronghe.apps.quality.line.recipes import Recipes
 from ronghe.apps.quality.line.records import Part, Verdict
 from ronghe.apps.quality.line.settings import Options
 from ronghe.apps.quality.line.thresholds import Thresholds
@@ -58,7 +59,8 @@ _SIZE: Final = 0.1  # a picture may differ so much in width or height from those
 class Inspect(App):
     """One camera of one line. Signals: `score` (1 is the limit), `verdict` (0 pass, 1 review, 2 reject, 3 unreadable), `rejected` (0 or 1:
     in its mean over a time the worth of an action is measured); `yield`, `reject_rate`, `unreadable_rate` and `rate_CLASS` over the last
-    `group` parts; while it is taught `learned` (0..1)."""
+    `group` parts; while it is taught `learned` (0..1). Where it follows a recipe: `recipe`, the number whose model is at work, and
+    `first_piece` (1 passed, 0 did not; -1: none was judged since the recipe changed)."""
 
     uses: ClassVar[str] = "quality.inspect"
     Options: ClassVar[type[Options]] = Options
@@ -93,8 +95,14 @@ class Inspect(App):
             raise AppError(Text("every must be longer than nothing", "every 必须大于零"), where=f"apps.{name}.every")
         self.image = _image(plant, equipment, o.image, name)
         self._adviser = Adviser(name, plant, equipment, o.advise)
-        self._tags = tuple(dict.fromkeys([self.image, *self._adviser.set_points]))
-        self.present = Present(state, Path(plant.folder) / o.model if o.model else None)
+        self._recipe = resolve(plant, equipment, o.recipe, f"apps.{name}.recipe") if o.recipe else ""
+        self._tags = tuple(dict.fromkeys([self.image, *self._adviser.set_points, *([self._recipe] if o.recipe else [])]))
+        if (o.recipe and o.model) or (o.models and not o.recipe):
+            raise AppError(
+                Text("write either model, or recipe and models", "model 与 recipe、models 不能同时配置"), where=f"apps.{name}.models"
+            )
+        self.recipes = Recipes(name, Path(plant.folder), state, o.models) if o.recipe else None
+        self.present = self.recipes.present if self.recipes else Present(state, Path(plant.folder) / o.model if o.model else None)
         self._classes = _classes(Path(plant.folder) / o.classes) if o.classes else None
         self.examples = Examples(state / "examples")
         self.archive = Archive(state, keep_parts=o.keep_parts, keep_bytes=round(o.keep_gigabytes * 2**30))
@@ -112,7 +120,8 @@ class Inspect(App):
         self._answers = Answers(self)
 
     def _watch(self) -> Watching:
-        return Watching(self.state / "watching.json", self.present.name, self.present.usual, self.options, self._place)
+        folder = self.recipes.folder if self.recipes else self.state
+        return Watching(folder / "watching.json", self.present.name, self.present.usual, self.options, self._place)
 
     # --- contract ---------------------------------------------------------------------------------------------------------------
 
@@ -134,6 +143,8 @@ class Inspect(App):
         self.archive.put(part, picture.pixels, judged.heat if judged is not None and (part.verdict != "pass" or part.audit) else None)
         self._recent.append((part.verdict, part.kinds))
         self._seen += 1
+        if self.recipes is not None:
+            self.recipes.judged(part.verdict == "pass")
         changes = self.watching.part(part, measured)
         return Result(findings=self._told([self._finding(c, picture.time) for c in changes]), signals=self._signals(part))
 
@@ -144,6 +155,9 @@ class Inspect(App):
         self.take_lesson()
         for i in range(len(window)):
             at = self._adviser.now = int(window.time[i])
+            if self.recipes is not None:
+                column = self._tags.index(self._recipe)
+                self._follow_recipe(float(window.value[i, column]), int(window.quality[i, column]))
             if (change := self._camera(int(window.quality[i, 0]), at)) is not None:
                 findings.append(self._finding(change, at))
             if (change := self._disk()) is not None:
@@ -152,7 +166,18 @@ class Inspect(App):
             for key, standing in self._standing.items():
                 if self.options.advise and self._adviser.due(self._key(key), at):
                     advice.extend(self._advise(standing, at, set_points))
-        return Result(findings=self._told(findings), advice=tuple(advice))
+        return Result(findings=self._told(findings), advice=tuple(advice), signals=self.recipes.signals() if self.recipes else {})
+
+    def _follow_recipe(self, value: float, code: int) -> None:
+        """Another product is made: from now on it is looked at with its own model, and no part before it counts."""
+        assert self.recipes is not None
+        if not self.recipes.take(value, code):
+            return
+        self.watching.save()
+        self.present = self.recipes.present
+        self.watching = self._watch()
+        self._recent.clear()
+        log.info("app %s: recipe %s", self.name, self.recipes.number)
 
     def ask(self, question: Question) -> object:
         """Answers a person, see the module."""
@@ -186,6 +211,8 @@ class Inspect(App):
         verdict: Verdict = "unreadable"
         if pixels is None or bad(picture.quality):
             reason = saying.nothing_to_see(picture.reason or q.reason(picture.quality))
+        elif self.recipes is not None and (reason := self.recipes.blind) is not None:
+            pass
         elif (reason := self._other_size(pixels.shape[1], pixels.shape[0])) is None:
             try:
                 judged = model.judge.judge(pixels)
@@ -252,7 +279,7 @@ class Inspect(App):
             signals[f"rate_{slug(kind)}"] = sum(kind in kinds for _, kinds in self._recent) / n
         if part.score is not None and np.isfinite(part.score):
             signals["score"] = part.score
-        return signals
+        return signals | (self.recipes.signals() if self.recipes else {})
 
     # --- teaching ---------------------------------------------------------------------------------------------------------------
 
@@ -267,7 +294,11 @@ class Inspect(App):
         return {"learned": min(self.examples.count("good") / wanted, 1.0)}
 
     def teach(self, by: str) -> None:
-        """Starts teaching in the background. Raises AppError while it is under way."""
+        """Starts teaching in the background. Raises AppError while it is under way, and where the model follows a recipe: the parts on
+        record are of all products."""
+        if self.recipes is not None:
+            todo = Text("teach each product's with `ronghe quality fit`", "请用 `ronghe quality fit` 分别训练各产品的模型")
+            raise AppError(Text("each recipe has a model of its own", "每个配方各有其模型"), todo=todo)
         if self.teacher is not None:
             raise AppError(Text("it is being taught already", "正在训练中"))
         self.trouble = None

@@ -24,6 +24,8 @@ _SIGNALS: Final = {
     "reject_rate": Text("reject rate", "剔除率"),
     "unreadable_rate": Text("rate of parts that could not be seen", "无法识别率"),
     "learned": Text("learned", "示教进度"),
+    "recipe": Text("recipe looked for", "检测所用配方"),
+    "first_piece": Text("first piece", "首件"),
 }
 
 

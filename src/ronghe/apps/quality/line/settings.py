@@ -30,6 +30,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     model: Annotated[
         str, Meta(description="a model package made by `ronghe quality`; relative to the plant folder; empty: taught here")
     ] = ""
+    recipe: Annotated[
+        str, Meta(description="tag with the number of the recipe at work: each has its own model, see models; empty: one model")
+    ] = ""
+    models: Annotated[
+        dict[str, str], Meta(description='with recipe: model packages by its number, e.g. { "1" = "a.model", "2" = "b.model" }')
+    ] = {}
     classes: Annotated[
         str, Meta(description="a package of `ronghe quality classify fit` that names defects; empty: they have no class")
     ] = ""
