@@ -30,7 +30,7 @@ class Wants(msgspec.Struct, frozen=True, kw_only=True):
     """The app's input: which tags, on which grid, and which cameras.
 
     Every completed row is given exactly once, in order, to `step`; every picture of the image tags to `see`, in order, but where the app
-    is slow the oldest are passed over (and counted): what was not seen was not judged.
+    is slow the oldest are passed over (and counted): what was not seen was not judged. Without tags, rows come from the clock alone.
     """
 
     tags: tuple[str, ...]

@@ -42,7 +42,7 @@ def _try(plant: Plant, spec: AppSpec, state: Path, lines: Lines, problems: Probl
         if tag not in plant.tags:
             what = f"{spec.name} wants a tag that is not there: {tag!r}", f"{spec.name} 需要的测点不存在：{tag!r}"
             problems.error(PLANT, line, *what, nearest(tag, plant.tags))
-    if not wants.every > 0 or not wants.tags:
+    if not wants.every > 0 or not (wants.tags or app.verbs):  # what has no tags has the clock, and is asked
         problems.error(PLANT, line, f"{spec.name} has no input", f"{spec.name} 没有输入")
 
 

@@ -138,7 +138,8 @@ class Planning(App):
         """The first plan, when it is first needed: a node starts its apps without waiting for their solvers."""
         if not self._begun:
             self._begun = True
-            self._worker.first()
+            if self.options.seconds <= 0:
+                self._worker.first()
             self._worker.improve(self.options.seconds)
 
     def _turned(self, turn: Turn) -> None:

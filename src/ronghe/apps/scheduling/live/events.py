@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ronghe.apps.scheduling import check, present, repair
+from ronghe.apps.scheduling import check, present
 from ronghe.apps.scheduling.live.board import State, begun
 from ronghe.apps.scheduling.problem import Assigned, Choice, Fixed, Job, Off, Operation, Plan, Problem, Tick
 from ronghe.errors import AppError
 from ronghe.plant.problems import nearest
 from ronghe.text import Text
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 Title = Callable[[str], Text]
 
@@ -27,6 +30,13 @@ class Changed:
     text: Text
 
 
+def _repair() -> ModuleType:
+    """Imported when something happens: it takes a second, and a node is not to wait for it when it starts."""
+    from ronghe.apps.scheduling import repair
+
+    return repair
+
+
 def tick_at(problem: Problem, ns: int) -> Tick:
     """The tick of a time in ns."""
     return math.floor((ns - problem.start) / (problem.tick * 1e9))
@@ -35,7 +45,7 @@ def tick_at(problem: Problem, ns: int) -> Tick:
 def moved_names(old: Plan | None, new: Plan | None) -> Iterator[str]:
     """Operations that lie elsewhere."""
     if old is not None and new is not None:
-        yield from (m.operation for m in repair.moved(old, new))
+        yield from (m.operation for m in _repair().moved(old, new))
 
 
 # --- machines -------------------------------------------------------------------------------------------------------------------------
@@ -44,7 +54,7 @@ def moved_names(old: Plan | None, new: Plan | None) -> Iterator[str]:
 def breakdown(state: State, machine: str, start: Tick, end: Tick, now: Tick, title: Title, why: Text) -> Changed:
     """A machine stands from `start`, and is taken to until `end`. What was to begin there meanwhile has not."""
     start, end = max(start, 0), max(end, start + 1)
-    plan = _plan(state)
+    plan = state.plan or Plan(assigned=(), objective=0.0)
     standing = {**state.standing, machine: min(start, state.standing.get(machine, start))}
     there = tuple(a for a in plan.assigned if a.setup_start < standing.get(a.machine, a.setup_start + 1))
     plan = msgspec.structs.replace(plan, assigned=there)
@@ -52,7 +62,7 @@ def breakdown(state: State, machine: str, start: Tick, end: Tick, now: Tick, tit
     problem = begun(msgspec.structs.replace(state.problem, fixed=fixed), plan, now)
     name, h = title(machine), present.Times(problem).hours(end - now)
     text = Text(f"{name.en} stands ({why.en}); taken to last {h:.1f} h", f"{name.in_('zh')}停机（{why.in_('zh')}），预计 {h:.1f} 小时")
-    return Changed(repair.breakdown(problem, plan, machine, start, end), text)
+    return Changed(_repair().breakdown(problem, plan, machine, start, end), text)
 
 
 def works_again(state: State, machine: str, now: Tick, title: Title) -> Changed:
@@ -131,7 +141,7 @@ def _move(problem: Problem, state: State, move: Any) -> Changed:
 def repaired(problem: Problem, old: Plan) -> Plan:
     """The old plan repaired for new facts, at once. Where there is no such plan: the old one with what is fixed put where it was put, for
     the checker to say what stands against it."""
-    plan = repair.repair(problem, old)
+    plan = _repair().repair(problem, old)
     return plan if plan.assigned else _placed(problem, old)
 
 
@@ -180,9 +190,9 @@ class _Event:
     def changed(self) -> Changed:
         """The new facts."""
         kinds: dict[str, Callable[[], Changed]] = {
-            "breakdown": lambda: self._stands(repair.breakdown, "stands", "停机"),
-            "maintenance": lambda: self._stands(repair.maintenance, "is maintained", "停机维护"),
-            "quality_stop": lambda: self._stands(repair.quality_stop, "is stopped for quality", "因质量停线"),
+            "breakdown": lambda: self._stands(_repair().breakdown, "stands", "停机"),
+            "maintenance": lambda: self._stands(_repair().maintenance, "is maintained", "停机维护"),
+            "quality_stop": lambda: self._stands(_repair().quality_stop, "is stopped for quality", "因质量停线"),
             "rush": self._rush,
             "late_material": self._late,
         }
@@ -227,14 +237,14 @@ class _Event:
         due = _tick(self._problem, said, "due") if said.get("due") is not None else like.due
         job = copied(like, name, quantity, due, weight, self._now)
         job = msgspec.structs.replace(job, product=str(said.get("product") or like.product))
-        problem = repair.rush(self._problem, job)
+        problem = _repair().rush(self._problem, job)
         return Changed(problem, Text(f"rush order {name} ({quantity:g} {job.product})", f"插单 {name}（{job.product} {quantity:g} 件）"))
 
     def _late(self) -> Changed:
         later = [a.material for a in self._problem.arrivals if a.at > self._now]
         material = self._named("material", later, Text("delivery to come of", "待到货物料"))
         at = _tick(self._problem, self._body, "at")
-        problem = repair.late_material(self._problem, material, at)
+        problem = _repair().late_material(self._problem, material, at)
         return Changed(problem, Text(f"{material} comes late", f"{material} 到货延迟"))
 
 

@@ -46,7 +46,7 @@ class Worker:
         """Asks for so many seconds from now."""
         with self._wake:
             self._until = time.monotonic() + seconds
-            self.improving = seconds > 0 and self._board.state.plan is not None
+            self.improving = seconds > 0
             if self.improving and self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._work, name="scheduling", daemon=True)
                 self._thread.start()
@@ -88,6 +88,9 @@ class Worker:
     def _once(self, state: State) -> None:
         from ronghe.apps.scheduling import solve
 
+        if state.plan is None:
+            self._board.better(state.version, solve.first(state.problem))
+            state = self._board.state
         left = self._until - time.monotonic()
         if left <= 0 or state.plan is None:
             return
@@ -103,7 +106,8 @@ class Worker:
             bound = plan.lower_bound if comparable else None
             self._board.better(state.version, msgspec.structs.replace(plan, lower_bound=bound))
 
-        found = solve.solve(problem, seconds=left, start=state.plan, told=told, stop=self._ended(state.version))
+        # One thread: a node's other apps, and its devices, share the processor with it.
+        found = solve.solve(problem, seconds=left, workers=1, start=state.plan, told=told, stop=self._ended(state.version))
         told(found)
 
     def _ended(self, version: int) -> Callable[[], bool]:
