@@ -89,6 +89,7 @@ def test_the_least_that_can_be_tested() -> None:
     assert (mean <= high).all()
     with pytest.raises(ValueError, match="16 periods"):
         backtest(y[1:], horizon=1, season=1)
+    assert backtest(y, horizon=2, season=52).scores[0].rmsse is not None, "a season longer than the series is none"
     constant = backtest(np.full(40, 3.0), horizon=2, season=1)
     assert constant.scores[0].mase is None, "nothing to scale by"
     assert across({"short": y[:5]}, horizon=1, season=1).skipped == ("short",)

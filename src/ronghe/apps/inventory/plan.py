@@ -4,7 +4,8 @@ A policy is chosen by simulation of what demand may be: where most periods have 
 made; else the demands that were seen, more or fewer of them as the forecast says. Errors of one period are drawn independently: where
 demand stays high or low for longer than the forecast follows, the service given is less than the service simulated.
 
-A reorder point is never below the demand expected in the lead time: where orders are large, service is then better than was asked for.
+A reorder point is never below the demand expected in the lead time and a review: where orders are large, service is then better than was
+asked for.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ronghe.text import Text
 
 State = Literal["ok", "order", "short", "excess", "unknown"]
 _DRAWN = 60_000  # periods that a policy is chosen on, and again as many that it is measured on
+_WORLDS = 120  # that few demands are stretched to
 _YEAR = 365.25 * DAY
 _EXCESS = 30  # days of demand above the order-up-to level, and a whole order, are more than is of use
 _DRIFT = 3.5  # standard errors of the mean of the last errors
@@ -122,8 +124,16 @@ def possible(y: Floats, tested: Tested, rate: float, n: int, rng: np.random.Gene
         drawn = np.maximum(rate + rng.choice(errors, n), 0.0)
         return np.asarray(np.floor(drawn + rng.random(n)) if whole else drawn, np.float64)
     sizes = y[y > 0]
-    chance = min(1.0, rate / float(sizes.mean()))
-    return np.asarray(np.where(rng.random(n) < chance, rng.choice(sizes, n), 0.0), np.float64)
+    # few demands say little of how often and how large: each world draws its own sizes from those seen, and its own chance (Rubin 1981)
+    worlds = min(_WORLDS, n)
+    length = -(-n // worlds)
+    mean = float(sizes.mean())
+    out = np.empty((worlds, length))
+    for w in range(worlds):
+        seen = rng.choice(sizes, len(sizes))
+        chance = min(1.0, rate / mean * rng.gamma(len(sizes)) / len(sizes))
+        out[w] = np.where(rng.random(length) < chance, rng.choice(seen, length), 0.0)
+    return out.ravel()[:n]
 
 
 def costs_of(item: Item, book: Book) -> Costs:
@@ -151,7 +161,7 @@ def _policy(item: Item, book: Book, tested: Tested, rate: float, rng: np.random.
     wanted = Policy(point=0.0, level=order_size(item, costs, rate, draws.whole), lot=item.lot, least=item.moq)
     policy, _ = tune(item.service, wanted, draws, costs)
     # a large order gives the fill rate with a shortage before each delivery: no safety stock below zero (Silver, Pyke & Peterson, §7.7)
-    least = float(draws.demand.mean()) * lead_periods(item, book)[0]
+    least = float(draws.demand.mean()) * (lead_periods(item, book)[0] + 1)
     if policy.point < least:
         policy = policy.moved(float(math.ceil(least)) if draws.whole else least)
     fresh = draws_of(item, book, tested, rate, _DRAWN, rng)
@@ -171,7 +181,7 @@ def stand(item: Item, book: Book, tested: Tested, expected: Expected, rate: floa
     in_lead = float(expected.mean[: math.ceil(lead)].sum())
     order = quantity(item, position, level, whole) if position <= point else 0.0
     state: State = "ok"
-    if position < in_lead or (item.on_hand <= 0 and rate > 0):
+    if position < in_lead - rate or (item.on_hand <= 0 and rate > 0):  # without stock for more than a period before an order is here
         state = "short"
     elif position <= point:
         state = "order"

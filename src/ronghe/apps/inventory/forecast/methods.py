@@ -57,9 +57,11 @@ def _skip(y: Floats, season: int) -> int:
 def _naive(y: Floats, season: int, _: Settings, horizon: int) -> Floats:
     n, m = len(y), max(season, 1)
     out = np.zeros((n + 1, horizon))
+    out[1:] = y[:, None]  # the last value, until the first season is over
     for k in range(horizon):
         back = m * (k // m + 1) - k  # how long ago the same place in the season was last seen
-        out[back:, k] = y[: n + 1 - back]
+        if back <= n:
+            out[back:, k] = y[: n + 1 - back]
     return out
 
 

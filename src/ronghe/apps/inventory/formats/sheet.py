@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as csv
+import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from ronghe.apps.inventory.distributions import Floats
@@ -180,11 +181,11 @@ def _csv(path: Path) -> tuple[list[str], list[pa.Array], NDArray[np.int64]]:
     if len(blank):
         text = "\n".join(x for x in lines if x.strip())
     try:
-        table = csv.read_csv(
+        table = pacsv.read_csv(
             io.BytesIO(text.encode()),
-            parse_options=csv.ParseOptions(delimiter=delimiter),
-            convert_options=csv.ConvertOptions(column_types={t: pa.string() for t in titles}, strings_can_be_null=False),
-            read_options=csv.ReadOptions(column_names=titles, skip_rows=1),
+            parse_options=pacsv.ParseOptions(delimiter=delimiter),
+            convert_options=pacsv.ConvertOptions(column_types={t: pa.string() for t in titles}, strings_can_be_null=False),
+            read_options=pacsv.ReadOptions(column_names=titles, skip_rows=1),
         )
     except pa.ArrowInvalid as e:
         reason = str(e).removeprefix("CSV parse error: ")
@@ -198,9 +199,7 @@ def _csv(path: Path) -> tuple[list[str], list[pa.Array], NDArray[np.int64]]:
 
 
 def _split(head: str, delimiter: str) -> list[list[str]]:
-    import csv as plain
-
-    return [[t.strip() for t in row] for row in plain.reader([head], delimiter=delimiter)]
+    return [[t.strip() for t in row] for row in csv.reader([head], delimiter=delimiter)]
 
 
 def _workbook(path: Path, sheet: Sequence[str]) -> tuple[list[str], list[pa.Array], NDArray[np.int64]]:

@@ -15,7 +15,7 @@ import msgspec
 
 from ronghe.apps.inventory.formats import stockpyl_network, stockpyl_single
 from ronghe.apps.inventory.formats.solved import Report, Solved
-from ronghe.errors import AppError
+from ronghe.errors import AppError, MissingExtra
 from ronghe.text import Text
 
 
@@ -78,6 +78,8 @@ def solve_one(name: str, data: Mapping[str, Any]) -> Solved:
     solver = stockpyl_network.solve if "_nodes" in data else stockpyl_single.solve
     try:
         return solver(name, data)
+    except MissingExtra as e:
+        return Solved(name=name, problem="", kind="unsolved", reason=Text(e.in_("en"), e.in_("zh")))
     except (KeyError, TypeError, ValueError, ArithmeticError) as e:
         reason = Text(f"the facts do not make a problem: {e}", f"数据不构成完整的问题：{e}")
         return Solved(name=name, problem="", kind="unsolved", reason=reason)
