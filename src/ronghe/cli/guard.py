@@ -129,6 +129,9 @@ def _line(entry: Entry, tags: dict[str, str]) -> str:
     if "case" in body and isinstance(body.get("text"), dict):
         text = msgspec.convert(body["text"], Text).in_(language())
         return f"{head} {body['case']} {tags.get(body['case'], '')} [{body.get('state', '')}] {body.get('who', '')}: {text}"
+    if "change" in body and isinstance(body.get("text"), dict):
+        text = msgspec.convert(body["text"], Text).in_(language())
+        return f"{head} {body['change']} [{body.get('state', '')}] {body.get('who', '')}: {text}"
     return f"{head} " + " ".join(f"{k}={v if isinstance(v, str) else msgspec.json.encode(v).decode()}" for k, v in body.items())
 
 
