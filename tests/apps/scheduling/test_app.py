@@ -90,6 +90,19 @@ def test_a_plan_is_there_at_once_and_holds(app: Planning) -> None:
     assert set(plan["figures"]["utilisation"]) == {"press1", "press2"}
 
 
+def test_a_late_order_says_why(plant: Plant, tmp_path: Path, clock: Clock) -> None:
+    put(
+        Path(plant.folder) / "schedule", orders="order,product,quantity,due,weight\nA1,box,100,2026-03-02T08:10,3\nA2,box,50,2026-03-03,1\n"
+    )
+    plan = ask(make_app(plant, tmp_path / "state", clock), "plan")
+    late, other = plan["jobs"]
+    assert late["late"] == (late["end"] - late["due"]) / 60_000 > 0
+    assert "A1" in late["why"]["en"]
+    assert late["why"]["zh"] != late["why"]["en"]
+    assert (other["late"], other["why"], other["fix"]) == (0, None, None)
+    assert (plan["figures"]["late_jobs"], plan["figures"]["tardiness_h"]) == (1, late["late"] / 60)
+
+
 def test_it_is_improved_by_a_thread_of_its_own(plant: Plant, tmp_path: Path, clock: Clock) -> None:
     app = make_app(plant, tmp_path / "state", clock)
     first = ask(app, "plan")

@@ -237,7 +237,9 @@ class Planning(App):
 
     def _plan(self) -> dict[str, Any]:
         state = self._board.state
-        shown = present.schedule(state.problem, state.plan, self._board.tick(), self._explaining.of(state), self._title)
+        settled = state.checked and not self._worker.improving
+        why_late = self._explaining.of(state, settled=settled)
+        shown = present.schedule(state.problem, state.plan, self._board.tick(), why_late, self._title)
         why = self._worker.failed or (state.wrong[0] if state.wrong else None)
         return {
             **shown,

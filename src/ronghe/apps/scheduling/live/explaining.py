@@ -1,14 +1,17 @@
-"""Why orders are late, asked once for each plan."""
+"""Why orders are late, asked once for each plan, and for as long as a person may be kept waiting."""
 
 from __future__ import annotations
 
-import logging
+import time
+from typing import Final
 
 from ronghe.apps.scheduling import present
 from ronghe.apps.scheduling.live.board import State
 from ronghe.text import Text
 
-log = logging.getLogger(__name__)
+_PATIENCE: Final = 0.4  # s that one answer may take for reasons; what is missing then comes with the next
+
+Reason = tuple[Text | None, Text | None]
 
 
 class Explaining:
@@ -16,22 +19,23 @@ class Explaining:
 
     def __init__(self) -> None:
         self._revision = -1
-        self._known: dict[str, tuple[Text | None, Text | None]] = {}
+        self._known: dict[str, Reason] = {}
 
-    def of(self, state: State) -> present.Why:
-        """The reasons under a state."""
+    def of(self, state: State, *, settled: bool) -> present.Why:
+        """The reasons under a state. Of a plan that is about to be a better one (not `settled`), only those that are known."""
         if state.revision != self._revision:
             self._revision, self._known = state.revision, {}
+        until = time.monotonic() + _PATIENCE
 
-        def why(job: str) -> tuple[Text | None, Text | None]:
-            if job not in self._known:
+        def why(job: str) -> Reason:
+            if job not in self._known and settled and time.monotonic() < until:
                 self._known[job] = _why(state, job)
-            return self._known[job]
+            return self._known.get(job, (None, None))
 
         return why
 
 
-def _why(state: State, job: str) -> tuple[Text | None, Text | None]:
+def _why(state: State, job: str) -> Reason:
     from ronghe.apps.scheduling import explain
 
     if state.plan is None:
