@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# As the `ronghe` command does, before NumPy is imported: beside other workers, threads inside a matrix product wait for one another.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 _LONG = ("tests/demo/test_demo.py", "tests/edge/test_up.py", "tests/edge/test_cases.py", "tests/test_readme.py")
