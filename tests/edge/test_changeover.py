@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from tests.edge.conftest import Up
+from tests.edge.test_up import last
 
 from ronghe.bench.changeover_devices import NEW, NEXT, OLD, PIECE, Devices, write_plant
 from ronghe.guard import Ledger
+from ronghe.signals import quality as q
 
 
 @pytest.fixture
@@ -48,9 +50,13 @@ def test_killed_while_it_writes_all_is_as_before_and_killed_after_it_is_proven(t
     try:
         followed = tmp_path / "plant" / ".ronghe" / "apps" / "changeover" / "changeover.json"
         up.until(lambda: followed.exists() and '"followed":1' in followed.read_text(), "the app to see the present product")
+        up.until(lambda: all(last(up, tag)[1] == q.GOOD for tag in OLD), "every set-point to be known")
+        devices.feeder("behave die")  # it takes the third set-point, says nothing, and is gone
         order(up, devices, 2)
         up.until(lambda: len(up.ledger("change.send")) == 3, "the third set-point to be sent")
         up = kill(up)
+        assert asyncio.run(devices.hold()) != OLD, "half changed, with nobody to see it"
+        devices.feeder("behave well")
         assert up.until(lambda: closed(up, 1), "the end of the change") == "rolled_back"
         assert asyncio.run(devices.hold()) == OLD
 

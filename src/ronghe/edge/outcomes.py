@@ -72,8 +72,8 @@ class Outcomes:
                 since = next(s.time for s in change.history if s.kind == "back")
                 if self._clock() - since > _PATIENCE:
                     text = Text(
-                        f"change {change.id}, {name.en}: {put.tag} is not written back yet, its device cannot be seen",
-                        f"变更 {change.id}（{name.in_('zh')}）：{put.tag} 尚未恢复，无法读到其设备",
+                        f"change {change.id}, {name.en}: {put.tag} is not written back yet; is its device to be reached?",
+                        f"变更 {change.id}（{name.in_('zh')}）：{put.tag} 尚未恢复，请检查设备通信",
                     )
                     yield put.tag, _Outcome(since, True, text)
 

@@ -20,7 +20,8 @@ class Patience:
     def __init__(self, plant: Plant, limits: Mapping[str, Limits], clock: Callable[[], int], read_back: int) -> None:
         """`read_back` is how long (ns) a device has to show what was written; two samples of a set-point that is sampled slowly."""
         self._plant, self._limits, self._read_back = plant, limits, read_back
-        self.grace = clock() + _GRACE * read_back
+        self.started = clock()
+        self.grace = self.started + _GRACE * read_back
         """Until then, after a restart, connections are given time to come up."""
 
     def of(self, tag: str) -> int:

@@ -63,7 +63,7 @@ class WayBack:
         seen = bench.view.look(limits.fresh)(put.tag)
         since = put.time if put.state == "restoring" else next(s.time for s in case.history if s.kind == "back")
         if case.id in self._recovered:
-            since = max(since, patience.grace)
+            since = max(since, patience.started)  # no grace: what cannot be seen is not given up, and what can be need not wait for it
         late = bench.clock() >= since + patience.of(put.tag)
         is_old = seen.value is not None and patience.same(put.tag, seen.value, put.old)
         # Of a write that was not read back nobody knows whether it is still on its way: the old value is then sent after it in any case.
