@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ronghe.apps.scheduling.formats.table import is_table, read, write
+from ronghe.apps.scheduling.formats.table import read, write
+from ronghe.apps.scheduling.formats.table.kinds import TABLES as TABLE_COLUMNS
 from ronghe.apps.scheduling.problem import Arrival, Choice, Fixed, Job, Machine, Off, Operation, Pool, Problem, Setup, Weights
 from ronghe.errors import AppError
 
@@ -42,7 +44,6 @@ def test_chinese_names_in_the_encodings_spreadsheets_leave(tmp_path: Path, encod
     folder = put(tmp_path / "shop", encoding, **(dict.fromkeys(TABLES) | {"settings": TABLES["settings"]} | tables))
     p = read(folder)
     assert (p.jobs[0].name, p.jobs[0].operations[0].choices, p.jobs[0].due) == ("急单1", (Choice("冲床一", 20),), 240)
-    assert is_table(folder)
 
 
 WRONG = [
@@ -174,3 +175,17 @@ def test_what_is_written_reads_as_it_was(tmp_path_factory: pytest.TempPathFactor
     path = tmp_path_factory.mktemp("t") / f"copy{suffix}"
     write(problem, path)
     assert read(path) == problem
+
+
+def test_the_page_is_true(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "scheduling-files.md").read_text(encoding="utf-8")
+    for name, text in re.findall(r"^`(\w+\.csv)`\n\n((?:    .*\n)+)", page, re.M):
+        (tmp_path / name).write_text(text.replace("    ", ""), encoding="utf-8")
+    p = read(tmp_path)
+    assert [j.name for j in p.jobs] == ["SO-1001", "SO-1002"]
+    assert p.jobs[0].operations[0].choices == (Choice("laser", 15 + 24 * 3),)
+    assert (len(p.setups), p.machines[1].batch, p.machines[1].family) == (4, 3, "grey")
+    for table, columns in TABLE_COLUMNS.items():
+        line = next(line for line in page.splitlines() if line.startswith(f"| `{table}` |"))
+        assert all(re.search(rf"\b{c.name}\b", line) for c in columns), table
+    assert "(did you mean 'press1'?)" in page

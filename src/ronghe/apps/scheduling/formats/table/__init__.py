@@ -16,14 +16,7 @@ from ronghe.apps.scheduling.problem import Problem
 from ronghe.errors import AppError
 from ronghe.text import Text
 
-__all__ = ["is_table", "read", "write"]
-
-
-def is_table(path: Path) -> bool:
-    """Whether this is such a folder or workbook, by its names alone."""
-    if path.is_dir():
-        return any(NAMES.get(p.stem.lower()) in ("routings", "orders") for p in path.iterdir() if p.suffix.lower() == ".csv")
-    return path.suffix.lower() in (".xlsx", ".xlsm")
+__all__ = ["read", "write"]
 
 
 def read(path: Path) -> Problem:
