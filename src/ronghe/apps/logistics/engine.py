@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -17,16 +18,24 @@ from ronghe.apps.logistics.schedule import Facts, Visit, alike, on_its_way, visi
 from ronghe.errors import MissingExtra
 from ronghe.text import Text
 
-_LONGEST: Final = (
-    1 << 33
-)  # a way that must not be taken: so long that it is never worth it, so short that no penalty of it overflows 64 bits
-_DEAREST: Final = 1e8  # money, the highest penalty of one unit: as above
-
-# Tuned on X-n298-k31 and X-n480-k70 at 25 s of one core, see docs/logistics.md.
-_HISTORY: Final = 100
-_PERTURBATIONS: Final = 10
-_NEIGHBOURS: Final = 30
+_LONGEST: Final = 1 << 33
+"""A way that must not be taken: longer than any route, and so short that no penalty of it overflows 64 bits."""
+_DEAREST: Final = 1e8
+"""Money, the highest penalty of one unit of anything: as above."""
 _LOAD_PENALTY: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How one search goes about it; see PyVRP's parameters of the same meaning."""
+
+    history: int  # of late acceptance
+    perturbations: int  # at most, between two local searches
+    neighbours: int
+
+
+MANNERS: Final = (Manner(300, 25, 50), Manner(100, 10, 30))
+"""Which is better depends on the problem (docs/logistics.md): they are tried beside one another. The first has PyVRP's defaults."""
 
 
 def pyvrp() -> Any:
@@ -207,11 +216,10 @@ class Engine:
         kind, index = table[v.do]
         return self._pyvrp.Activity(kind, index[v.name]) if v.name in index else None
 
-    def run(self, stop: Stop, seed: int, start: Any | None = None, found: Callable[[Any], None] | None = None) -> Any:
+    def run(self, stop: Stop, seed: int, manner: Manner, start: Any | None = None, found: Callable[[Any], None] | None = None) -> Any:
         """The best solution found until `stop(cost of the best so far)`; `found` is told each better one.
 
-        PyVRP's iterated local search with shorter history, fewer perturbations and nearer neighbours than it has by default, for minutes at
-        most instead of hours, and with penalties that begin at the scale of the problem's own costs.
+        PyVRP's iterated local search with penalties that begin at the scale of the problem's own costs: there is no time to find it.
         """
         from pyvrp.IteratedLocalSearch import IteratedLocalSearch, IteratedLocalSearchCallbacks, IteratedLocalSearchParams
         from pyvrp.PenaltyManager import PenaltyManager
@@ -225,8 +233,8 @@ class Engine:
         warnings.filterwarnings("ignore", category=self._pyvrp.exceptions.PenaltyBoundWarning)
         m = self._pyvrp
         random = m.RandomNumberGenerator(seed=seed)
-        near = compute_neighbours(self.data, NeighbourhoodParams(num_neighbours=_NEIGHBOURS))
-        search = LocalSearch(self.data, random, near, PerturbationManager(PerturbationParams(max_perturbations=_PERTURBATIONS)))
+        near = compute_neighbours(self.data, NeighbourhoodParams(num_neighbours=manner.neighbours))
+        search = LocalSearch(self.data, random, near, PerturbationManager(PerturbationParams(max_perturbations=manner.perturbations)))
         for operator in m.SolveParams().operators:
             if operator.supports(self.data):
                 search.add_operator(operator(self.data))
@@ -234,7 +242,7 @@ class Engine:
         if start is None:  # what may be left out is: nothing is wrong then, and what fits is put in
             raw = m.Solution(self.data, []) if self.leave_out else m.Solution.make_random(self.data, random)
             start = search(raw, penalties.cost_evaluator(), exhaustive=True)
-        params = IteratedLocalSearchParams(history_length=_HISTORY, callbacks=Told())
+        params = IteratedLocalSearchParams(history_length=manner.history, callbacks=Told())
         return IteratedLocalSearch(self.data, penalties, search, start, params).run(stop, False, False).best
 
     def _penalties(self) -> tuple[list[float], float, float]:
