@@ -17,7 +17,8 @@ from typing import Final
 
 import msgspec
 
-from ronghe.apps.scheduling.problem import Choice, Job, Off, Operation
+from ronghe.apps.scheduling.live.events import copied
+from ronghe.apps.scheduling.problem import Off
 from ronghe.apps.scheduling.problem import Problem as Shop
 from ronghe.chain.facts import Facts
 from ronghe.chain.reasons import span
@@ -135,8 +136,7 @@ def _rush(facts: Facts, values: dict[str, str]) -> tuple[Facts, Text]:
     if "due" in values:
         now = shop.start + round(shop.now * shop.tick * 1e9)
         due = int((parse_time(values["due"], now) - shop.start) // (shop.tick * 1e9))
-    job = copied(like, name, quantity, due, weight)
-    job = msgspec.structs.replace(job, release=shop.now)
+    job = copied(like, name, quantity, due, weight, shop.now)
     text = Text(f"rush order {name}: {quantity:g} {like.product}", f"插单 {name}：{like.product} {quantity:g} 件")
     return msgspec.structs.replace(facts, shop=msgspec.structs.replace(shop, jobs=(*shop.jobs, job))), text
 
@@ -149,28 +149,6 @@ def _number(values: dict[str, str], key: str, default: float) -> float:
     if not (math.isfinite(value) and value > 0):
         raise AppError(Text(f"{key} must be a number above 0", f"{key} 必须是大于 0 的数字"), where="--event")
     return value
-
-
-def copied(like: Job, name: str, quantity: float, due: int | None, weight: float) -> Job:
-    """An order as another one. Its durations go with its quantity, set-up parts included: what they are made of is not known any more."""
-    share = quantity / like.quantity
-
-    def renamed(operation: str) -> str:
-        return f"{name}/{operation.removeprefix(f'{like.name}/')}"
-
-    operations = tuple(
-        Operation(
-            name=renamed(o.name),
-            choices=tuple(Choice(c.machine, max(1, math.ceil(c.duration * share)) if c.duration else 0) for c in o.choices),
-            family=o.family,
-            pauses=o.pauses,
-            people=o.people,
-            uses={m: q * share for m, q in o.uses.items()},
-            after=tuple(renamed(a) for a in o.after) if o.after is not None else None,
-        )
-        for o in like.operations
-    )
-    return Job(name=name, operations=operations, due=due, weight=weight, product=like.product, quantity=quantity)
 
 
 def _truck(facts: Facts, values: dict[str, str]) -> tuple[Facts, Text]:
