@@ -137,3 +137,19 @@ def test_our_json_is_read_back(tmp_path: Path, ft06: Path) -> None:
     path = tmp_path / "again.json"
     path.write_bytes(msgspec.json.encode(problem))
     assert read(path) == problem
+
+
+def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "scheduling.md").read_text(encoding="utf-8")
+    commands = [line.strip().removeprefix("$ ronghe scheduling ").split() for line in page.splitlines() if "$ ronghe scheduling" in line]
+    for name in ("ft06.txt", "instances/ft06.txt", "jobshop/instances/ta22.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(FT06)
+    for folder in (tmp_path, tmp_path / "jobshop"):
+        (folder / "best_known.json").write_text('{"ft06": {"lb": 55, "ub": 55}, "ta22": {"lb": 55, "ub": 55}}')
+    monkeypatch.chdir(tmp_path)
+    assert {c[0] for c in commands} == {"solve", "check", "evaluate"}
+    for command in commands:
+        done = ronghe(*command)
+        assert (done.returncode, done.stderr) == (0, ""), command
+        assert "55" in done.stdout

@@ -140,3 +140,10 @@ def test_facts_that_are_wrong_are_told() -> None:
     for call in (lambda p: solve(p, seconds=1), first):
         with pytest.raises(AppError, match=r"shop: the routing goes in a circle: J0\.0 → J0\.1 → J0\.0"):
             call(msgspec.structs.replace(shop, jobs=jobs))
+
+
+def test_where_there_is_no_plan_the_facts_that_exclude_it_are_told() -> None:
+    short = msgspec.structs.replace(_plant(), arrivals=(Arrival(material="box", at=0, quantity=3.0),))
+    for call in (lambda p: solve(p, seconds=1), first):
+        with pytest.raises(AppError, match=r"there is no plan: .*box"):
+            call(short)
