@@ -1,240 +1,19 @@
-"""The one independent checker: does a plan hold, and what is it worth? Shares no code with the solvers; reads like the rules in `problem`.
-
-It is written to be read and believed, not to be fast (about 20 µs an operation).
-"""
+"""The rules of `ronghe.apps.scheduling.problem`, each as what breaks it."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Iterator
 
-import msgspec
-
-from ronghe.apps.scheduling.problem import Assigned, Fixed, Job, Machine, Off, Operation, Plan, Problem, Tick
+from ronghe.apps.scheduling.check.shop import Shop, Thing
+from ronghe.apps.scheduling.problem import Assigned, Plan, Tick
 from ronghe.text import Text
 
-_ROUNDING = 1e-6  # of quantities and weighted sums, relative to their size
+ROUNDING = 1e-6
+"""Of quantities and weighted sums, relative to their size."""
 
 
-class Figures(NamedTuple):
-    """What a plan is worth; `tardiness` is weighted, `objective` that of the problem's weights."""
-
-    makespan: Tick
-    tardiness: float
-    setup: Tick
-    objective: float
-
-
-def check(problem: Problem, plan: Plan) -> list[Text]:
-    """Every violation in words, each naming what it concerns; [] when the plan holds. The problem itself is taken to be sound."""
-    shop = _Shop.of(problem)
-    said = list(_complete(shop, plan))
-    things = list(_things(shop, plan))
-    for thing in things:
-        said += _together(shop, thing)
-        said += _in_time(shop, thing)
-    said += _machines(shop, things)
-    said += _precedence(shop, plan)
-    said += _people(shop, things)
-    said += _materials(shop, plan)
-    return said
-
-
-def measure(problem: Problem, plan: Plan) -> Figures:
-    """Make-span, weighted tardiness, set-up time and objective, computed anew from where the operations lie."""
-    shop = _Shop.of(problem)
-    ends: dict[str, Tick] = {}
-    for a in plan.assigned:
-        if a.operation in shop.operation:
-            job = shop.operation[a.operation][1].name
-            ends[job] = max(ends.get(job, a.end), a.end)
-    tardiness = sum(j.weight * max(0, ends[j.name] - j.due) for j in problem.jobs if j.due is not None and j.name in ends)
-    setup = sum(needed for _, needed in _setups(shop, list(_things(shop, plan))))
-    makespan = max(ends.values(), default=0)
-    w = problem.weights
-    return Figures(makespan, tardiness, setup, w.makespan * makespan + w.tardiness * tardiness + w.setup * setup)
-
-
-def stamped(problem: Problem, plan: Plan) -> Plan:
-    """The plan with its figures measured anew."""
-    f = measure(problem, plan)
-    return msgspec.structs.replace(plan, makespan=f.makespan, tardiness=f.tardiness, setup=f.setup, objective=f.objective)
-
-
-def claims(problem: Problem, plan: Plan) -> list[Text]:
-    """What a plan says of itself and is not so: its figures, and a lower bound above its own objective."""
-    said = []
-    real = measure(problem, plan)
-    for name, stated, actual in [
-        (Text("make-span", "完工时间"), plan.makespan, real.makespan),
-        (Text("tardiness", "拖期"), plan.tardiness, real.tardiness),
-        (Text("set-up time", "换型时间"), plan.setup, real.setup),
-        (Text("objective", "目标值"), plan.objective, real.objective),
-    ]:
-        if abs(stated - actual) > _ROUNDING * max(1.0, abs(actual)):
-            said.append(
-                Text(f"the plan states {name.en} {stated:g}; it is {actual:g}", f"计划所述{name.zh}为 {stated:g}，实际为 {actual:g}")
-            )
-    if plan.lower_bound is not None and plan.lower_bound > real.objective + _ROUNDING * max(1.0, abs(real.objective)):
-        said.append(
-            Text(
-                f"the plan states the lower bound {plan.lower_bound:g}, above its objective {real.objective:g}",
-                f"计划所述下界 {plan.lower_bound:g} 高于其目标值 {real.objective:g}",
-            )
-        )
-    return said
-
-
-@dataclass(slots=True)
-class _Calendar:
-    """When something is off, as disjoint intervals in order, with the off ticks before each."""
-
-    starts: list[Tick]
-    ends: list[Tick]
-    before: list[Tick]
-
-    @classmethod
-    def of(cls, offs: Iterable[Off]) -> _Calendar:
-        starts: list[Tick] = []
-        ends: list[Tick] = []
-        for off in sorted(offs, key=lambda o: (o.start, o.end)):
-            if ends and off.start <= ends[-1]:
-                ends[-1] = max(ends[-1], off.end)
-            else:
-                starts.append(off.start)
-                ends.append(off.end)
-        before = [0]
-        for s, e in zip(starts, ends, strict=True):
-            before.append(before[-1] + e - s)
-        return cls(starts, ends, before)
-
-    def _until(self, t: Tick) -> Tick:
-        i = bisect_right(self.starts, t)
-        return self.before[i] - (max(0, self.ends[i - 1] - t) if i else 0)
-
-    def off(self, a: Tick, b: Tick) -> Tick:
-        """How many ticks of [a, b) are off."""
-        return self._until(b) - self._until(a) if b > a else 0
-
-
-@dataclass(slots=True)
-class _Shop:
-    """The problem by name."""
-
-    problem: Problem
-    machine: dict[str, Machine]
-    operation: dict[str, tuple[Operation, Job]]
-    before: dict[str, tuple[str, ...]]
-    fixed: dict[str, Fixed]
-    setup: dict[tuple[str, str, str], Tick]
-    off: dict[str, tuple[Off, ...]]  # pool → when
-    calendars: dict[tuple[str, tuple[str, ...], bool], _Calendar] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, problem: Problem) -> _Shop:
-        operation = {}
-        before = {}
-        for job in problem.jobs:
-            previous: tuple[str, ...] = ()
-            for o in job.operations:
-                operation[o.name] = (o, job)
-                before[o.name] = previous if o.after is None else o.after
-                previous = (o.name,)
-        return cls(
-            problem,
-            {m.name: m for m in problem.machines},
-            operation,
-            before,
-            {f.operation: f for f in problem.fixed},
-            {(s.machine, s.before, s.after): s.duration for s in problem.setups},
-            {p.name: p.off for p in problem.pools},
-        )
-
-    def begun(self, operation: str) -> bool:
-        fixed = self.fixed.get(operation)
-        return fixed is not None and fixed.start < self.problem.now
-
-    def calendar(self, machine: str, pools: Iterable[str], stops: bool) -> _Calendar:
-        """When a machine or one of the pools is off; with `stops` only its stops."""
-        key = (machine, tuple(sorted(pools)), stops)
-        if key not in self.calendars:
-            offs = [*self.machine[machine].off, *(o for p in key[1] for o in self.off.get(p, ()))]
-            self.calendars[key] = _Calendar.of(o for o in offs if o.stop or not stops)
-        return self.calendars[key]
-
-    def between(self, machine: str, before: str, after: str) -> Tick:
-        """The set-up's length; 0 from or to no family."""
-        if not before or not after:
-            return 0
-        return self.setup.get((machine, before, after), self.setup.get(("", before, after), 0))
-
-    def duration(self, operation: str, machine: str) -> Tick | None:
-        return next((c.duration for c in self.operation[operation][0].choices if c.machine == machine), None)
-
-    def when(self, t: Tick) -> str:
-        """A tick as people read it."""
-        if not self.problem.start:
-            return str(t)
-        at = datetime.fromtimestamp(self.problem.start // 10**9, UTC) + timedelta(seconds=t * self.problem.tick)
-        return at.strftime("%Y-%m-%d %H:%M:%S")
-
-
-@dataclass(slots=True)
-class _Thing:
-    """What occupies a machine: one operation, or a batch."""
-
-    machine: Machine
-    parts: list[Assigned]
-    begun: bool
-    family: str
-    pauses: bool
-    needs: dict[str, int]
-    order: int  # place in the plan
-
-    @property
-    def name(self) -> str:
-        return "+".join(p.operation for p in self.parts)
-
-    @property
-    def setup_start(self) -> Tick:
-        return min(p.setup_start for p in self.parts)
-
-    @property
-    def start(self) -> Tick:
-        return self.parts[0].start
-
-    @property
-    def end(self) -> Tick:
-        return max(p.end for p in self.parts)
-
-
-def _things(shop: _Shop, plan: Plan) -> Iterator[_Thing]:
-    groups: dict[tuple[str, int], list[Assigned]] = defaultdict(list)
-    for i, a in enumerate(plan.assigned):
-        if a.operation in shop.operation and a.machine in shop.machine:
-            groups[a.machine, a.batch if a.batch > 0 else -1 - i].append(a)
-    for order, ((machine, _), parts) in enumerate(groups.items()):
-        operations = [shop.operation[p.operation][0] for p in parts]
-        needs: dict[str, int] = {}
-        for o in operations:
-            for pool, n in o.people.items():
-                needs[pool] = max(n, needs.get(pool, 0))
-        yield _Thing(
-            shop.machine[machine],
-            parts,
-            all(shop.begun(p.operation) for p in parts),
-            operations[0].family,
-            all(o.pauses for o in operations),
-            {pool: n for pool, n in needs.items() if n > 0},
-            order,
-        )
-
-
-def _complete(shop: _Shop, plan: Plan) -> Iterator[Text]:
+def complete(shop: Shop, plan: Plan) -> Iterator[Text]:
     """Every operation once, on a machine that can do it, where it is fixed."""
     count = Counter(a.operation for a in plan.assigned)
     for name in shop.operation:
@@ -263,7 +42,7 @@ def _complete(shop: _Shop, plan: Plan) -> Iterator[Text]:
             )
 
 
-def _together(shop: _Shop, thing: _Thing) -> Iterator[Text]:
+def together(shop: Shop, thing: Thing) -> Iterator[Text]:
     """A batch is one thing and not too large."""
     if len(thing.parts) == 1:
         return
@@ -278,7 +57,7 @@ def _together(shop: _Shop, thing: _Thing) -> Iterator[Text]:
         yield Text(f"the batch {thing.name} mixes families", f"批次 {thing.name} 混合了不同的产品族")
 
 
-def _in_time(shop: _Shop, thing: _Thing) -> Iterator[Text]:
+def in_time(shop: Shop, thing: Thing) -> Iterator[Text]:
     """Release, duration and calendars of one thing."""
     for p in thing.parts:
         if not p.setup_start <= p.start <= p.end:
@@ -329,16 +108,16 @@ def _in_time(shop: _Shop, thing: _Thing) -> Iterator[Text]:
         )
 
 
-def _sequences(things: list[_Thing]) -> Iterator[list[_Thing]]:
+def _sequences(things: list[Thing]) -> Iterator[list[Thing]]:
     """The things on each machine in their order."""
-    on: dict[str, list[_Thing]] = defaultdict(list)
+    on: dict[str, list[Thing]] = defaultdict(list)
     for t in things:
         on[t.machine.name].append(t)
     for there in on.values():
         yield sorted(there, key=lambda t: (t.setup_start, t.end, t.order))
 
 
-def _setups(shop: _Shop, things: list[_Thing]) -> Iterator[tuple[_Thing, Tick]]:
+def setups(shop: Shop, things: list[Thing]) -> Iterator[tuple[Thing, Tick]]:
     """How long the set-up of each thing must be, in their order; what has begun needs none."""
     for there in _sequences(things):
         family = there[0].machine.family
@@ -347,7 +126,7 @@ def _setups(shop: _Shop, things: list[_Thing]) -> Iterator[tuple[_Thing, Tick]]:
             family = t.family or family
 
 
-def _machines(shop: _Shop, things: list[_Thing]) -> Iterator[Text]:
+def machines(shop: Shop, things: list[Thing]) -> Iterator[Text]:
     """One thing at a time, each set up for."""
     for there in _sequences(things):
         latest = there[0]
@@ -358,7 +137,7 @@ def _machines(shop: _Shop, things: list[_Thing]) -> Iterator[Text]:
                     f"{latest.name} 与 {t.name} 在设备 {t.machine.name} 上重叠（{shop.when(t.setup_start)}）",
                 )
             latest = max(latest, t, key=lambda x: x.end)
-    for t, needed in _setups(shop, things):
+    for t, needed in setups(shop, things):
         if t.begun:
             continue
         took = t.start - t.setup_start - shop.calendar(t.machine.name, t.needs, stops=False).off(t.setup_start, t.start)
@@ -369,7 +148,7 @@ def _machines(shop: _Shop, things: list[_Thing]) -> Iterator[Text]:
             )
 
 
-def _precedence(shop: _Shop, plan: Plan) -> Iterator[Text]:
+def precedence(shop: Shop, plan: Plan) -> Iterator[Text]:
     at = {a.operation: a for a in plan.assigned}
     for a in plan.assigned:
         if shop.begun(a.operation):
@@ -382,7 +161,7 @@ def _precedence(shop: _Shop, plan: Plan) -> Iterator[Text]:
                 )
 
 
-def _people(shop: _Shop, things: list[_Thing]) -> Iterator[Text]:
+def people(shop: Shop, things: list[Thing]) -> Iterator[Text]:
     """At no tick more of a pool in use than it has; the first excess of each pool is told."""
     for pool in shop.problem.pools:
         users = [t for t in things if pool.name in t.needs and t.end > t.setup_start]
@@ -406,7 +185,7 @@ def _people(shop: _Shop, things: list[_Thing]) -> Iterator[Text]:
             break
 
 
-def _materials(shop: _Shop, plan: Plan) -> Iterator[Text]:
+def materials(shop: Shop, plan: Plan) -> Iterator[Text]:
     """Nothing is taken before it has come; the first shortage of each material is told."""
     taken: dict[str, list[tuple[Tick, Assigned, float]]] = defaultdict(list)
     for a in plan.assigned:
@@ -422,7 +201,7 @@ def _materials(shop: _Shop, plan: Plan) -> Iterator[Text]:
                 there += come[i][1]
                 i += 1
             there -= quantity
-            if there < -_ROUNDING * max(1.0, total) and not shop.begun(a.operation):
+            if there < -ROUNDING * max(1.0, total) and not shop.begun(a.operation):
                 yield Text(
                     f"{a.operation} takes {quantity:g} {material} at {shop.when(at)}; {-there:g} of it is not there yet",
                     f"{a.operation} 在 {shop.when(at)} 需用 {material} {quantity:g}，尚缺 {-there:g}",
