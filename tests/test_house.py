@@ -27,7 +27,7 @@ PUBLIC = {
     "ronghe.connect": {"Driver", "Found", "Health", "Item", "Sink", "Still", "Write", "always"},
     "ronghe.guard": {
         *("Advice", "Case", "Check", "Effect", "Entry", "Evidence", "Expected", "Guard", "Ledger", "Measured", "State", "Step"),
-        *("Verification", "Watched", "check_guard", "check_guards"),
+        *("Change", "ChangeCase", "ChangeState", "Put", "Setting", "Told", "Verification", "Watched", "check_guard", "check_guards"),
     },
     "ronghe.apps": {"App", "Finding", "Page", "Result", "Wants"},
 }

@@ -59,6 +59,9 @@ class Broken:
     def wants(self) -> Wants:
         raise ZeroDivisionError("in a third party's app")
 
+    def problems(self) -> tuple[Problem, ...]:
+        return ()
+
     def close(self) -> None:
         Closed.times += 1
 

@@ -16,7 +16,7 @@ import ronghe.plant
 from ronghe import plugins
 from ronghe.connect import Driver, Found, Item, Sink, Still, Write, always
 from ronghe.edge.node import Node
-from ronghe.guard import Advice
+from ronghe.guard import Advice, Change, Setting
 from ronghe.signals import Batch
 from ronghe.signals import quality as q
 from ronghe.text import Text
@@ -146,5 +146,41 @@ async def test_a_case_that_failed_after_a_write_is_an_alarm_until_one_ends_well_
 
         assert await advise(node, 1080.0, obeys=False) == "failed"
         await until(lambda: node.alarms.get(KEY).count == 3, "an alarm for the next one")
+    finally:
+        await node.stop()
+
+
+async def test_what_a_change_could_not_put_back_is_an_alarm(make: Callable[[], Node]) -> None:
+    node = make()
+    await node.start()
+    try:
+        driver = node.drivers["plc"]
+        assert isinstance(driver, Plc)
+        driver.obeys, driver.answer = True, q.GOOD
+        await until(lambda: node.latest.get("line/speed", node.clock())[1] == q.GOOD, "a sample")
+        now = node.clock()
+        settings = (Setting(tag="line/speed", value=1100.0),)
+        change = Change(
+            id="c",
+            app="x",
+            name=Text("to B", "换 B"),
+            settings=settings,
+            time=now,
+            expires=now + 600 * S,
+            reason=Text("so", "如此"),
+            proof=("line/speed > 2000",),
+        )
+        case = await node.guard.submit_change(change)
+        await until(lambda: node.guard.change(case.id).state == "proving", "the write")
+        driver.speed = 777.0  # a hand
+        await until(lambda: not node.guard.change(case.id).open, "the end")
+        assert node.guard.change(case.id).state == "failed"
+        await until(lambda: node.alarms.is_active(KEY), "the alarm")
+        alarm = node.alarms.get(KEY)
+        assert alarm.priority == "critical"
+        assert "somebody changed it" in alarm.text.en
+        assert case.id in alarm.text.in_("zh")
+        assert await advise(node, 1040.0) == "done"
+        await until(lambda: not node.alarms.is_active(KEY), "the end of the alarm")
     finally:
         await node.stop()
