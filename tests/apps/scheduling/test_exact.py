@@ -91,11 +91,27 @@ def test_what_is_left_out_gives_a_bound_and_no_plan() -> None:
     steel = msgspec.structs.replace(
         base, jobs=_jobs([3, 4], ["", ""], [9, 9], uses={"steel": 1.0}), arrivals=(Arrival(material="steel", at=5, quantity=2.0),)
     )
-    fixed = msgspec.structs.replace(base, fixed=(Fixed(operation="o0", machine="M", start=-1, end=6),), now=2)
-    for problem, bound in ((pause, 7), (steel, 12), (fixed, 10)):
+    for problem, bound in ((pause, 7), (steel, 12)):
         assert not exact.exact(problem)
         outcome = exact.solve(problem, seconds=20, workers=1)
         assert (outcome.plan, outcome.lower_bound) == (None, bound)
+
+
+def test_what_is_fixed_stays_and_what_has_begun_sets_the_machine_up() -> None:
+    jobs = _jobs([3, 4, 2, 2], ["a", "b", "a", ""], [9, 9, 9, 9])
+    setups = (Setup(before="a", after="b", duration=5), Setup(before="b", after="a", duration=1))
+    fixed = (Fixed(operation="o0", machine="M", start=-1, end=6), Fixed(operation="o3", machine="M", start=20))
+    problem = Problem(
+        machines=(Machine(name="M", family="b"),), jobs=jobs, setups=setups, fixed=fixed, now=2, weights=Weights(tardiness=1.0)
+    )
+    outcome = exact.solve(problem, seconds=20, workers=1)
+    assert outcome.status == "optimal"
+    assert outcome.plan is not None
+    assert check(problem, outcome.plan) == []
+    at = {a.operation: (a.setup_start, a.start, a.end) for a in outcome.plan.assigned}
+    # `a` goes on without a set-up, then five for `b`: 8 late for o1, 13 for o3 where it is fixed.
+    assert at == {"o0": (-1, -1, 6), "o2": (6, 6, 8), "o1": (8, 13, 17), "o3": (20, 20, 22)}
+    assert outcome.plan.objective == outcome.lower_bound == 8 + 13
 
 
 def test_it_ends_when_told_to() -> None:

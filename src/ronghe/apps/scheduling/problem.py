@@ -17,7 +17,8 @@ people work only where their calendars say so. What these words mean exactly sta
    that one of them needs; every operation takes its own material. All its operations have the same family ("" too).
 5. What has *begun* (fixed, start < now) is only held to be stated as it is: no calendar, set-up length, release, order or material is held
    against it (its set-up counts 0), but it is in the way of the others, they wait for its end, and it takes people and material.
-   A fixed `end` is taken as it is, whatever the calendar and the duration say.
+   A fixed `end` is taken as it is, whatever the calendar and the duration say; without one it ends when its duration is worked off, a stop
+   being to it like a pause.
 6. Make-span: the latest end. A job ends with its last operation to end. Set-up: Σ of the set-ups' own lengths (pauses left out), once a
    batch. Objective: Σ weight · figure.
 """

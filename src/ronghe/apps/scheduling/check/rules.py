@@ -69,29 +69,34 @@ def in_time(shop: Shop, thing: Thing) -> Iterator[Text]:
                 f"{p.operation} starts at {shop.when(p.start)}, before {job.name} is released ({shop.when(job.release)})",
                 f"{p.operation} 在 {shop.when(p.start)} 开始，早于订单 {job.name} 的下达时间（{shop.when(job.release)}）",
             )
-    if thing.begun and any(shop.fixed[p.operation].end is not None for p in thing.parts):
-        return
-    ends = [shop.fixed[p.operation].end for p in thing.parts if p.operation in shop.fixed]
-    given = any(e is not None for e in ends)
+    given = any(shop.fixed[p.operation].end is not None for p in thing.parts if p.operation in shop.fixed)
+    if not given:
+        yield from _worked(shop, thing)
+    if not thing.begun:
+        yield from _open(shop, thing, thing.start if given else thing.end)
+
+
+def _worked(shop: Shop, thing: Thing) -> Iterator[Text]:
+    """As many working ticks as it lasts, the first and the last among them."""
     lasts = max((shop.duration(p.operation, thing.machine.name) or 0 for p in thing.parts), default=0)
     off = shop.calendar(thing.machine.name, thing.needs, stops=False)
-    stop = shop.calendar(thing.machine.name, thing.needs, stops=True)
-    if not given:
-        worked = thing.end - thing.start - off.off(thing.start, thing.end)
-        if worked != lasts:
-            yield Text(
-                f"{thing.name} is worked on for {worked} ticks on {thing.machine.name}; it takes {lasts}",
-                f"{thing.name} 在 {thing.machine.name} 上实际加工 {worked} 个时间单位，应为 {lasts}",
-            )
-        elif lasts and (off.off(thing.start, thing.start + 1) or off.off(thing.end - 1, thing.end)):
-            yield Text(
-                f"{thing.name} starts or ends while {thing.machine.name} or its people are off",
-                f"{thing.name} 的开始或结束落在 {thing.machine.name} 或人员的非工作时间",
-            )
-    if thing.begun:
-        return
-    until = thing.start if given else thing.end
-    if stop.off(thing.setup_start, until):
+    worked = thing.end - thing.start - off.off(thing.start, thing.end)
+    if worked != lasts:
+        yield Text(
+            f"{thing.name} is worked on for {worked} ticks on {thing.machine.name}; it takes {lasts}",
+            f"{thing.name} 在 {thing.machine.name} 上实际加工 {worked} 个时间单位，应为 {lasts}",
+        )
+    elif lasts and ((off.off(thing.start, thing.start + 1) and not thing.begun) or off.off(thing.end - 1, thing.end)):
+        yield Text(
+            f"{thing.name} starts or ends while {thing.machine.name} or its people are off",
+            f"{thing.name} 的开始或结束落在 {thing.machine.name} 或人员的非工作时间",
+        )
+
+
+def _open(shop: Shop, thing: Thing, until: Tick) -> Iterator[Text]:
+    """From the start of its set-up `until` there is no stop, and no pause that it must not lie across."""
+    off = shop.calendar(thing.machine.name, thing.needs, stops=False)
+    if shop.calendar(thing.machine.name, thing.needs, stops=True).off(thing.setup_start, until):
         yield Text(
             f"{thing.name} lies across a stop of {thing.machine.name} or its people",
             f"{thing.name} 跨越了 {thing.machine.name} 或人员的停机时段",
