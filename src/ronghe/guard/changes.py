@@ -12,6 +12,7 @@ on with the next turn of its next life: what was being written is written back, 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ import msgspec
 from ronghe.errors import GuardError
 from ronghe.guard.advice import Advice
 from ronghe.guard.case import Check, Watched
-from ronghe.guard.change import Change, ChangeState, Put, Setting
+from ronghe.guard.change import Change, ChangeState, Put, Setting, Told
 from ronghe.guard.changecase import ChangeCase, ChangeEvent
+from ronghe.guard.changewords import all_refused, no_guard, of, sound, to_be_written, too_late, writing
 from ronghe.guard.checks import Question, ask_change, in_device, refused, stranger
 from ronghe.guard.condition import Look, parse, quantity
 from ronghe.guard.docket import Docket
@@ -39,6 +41,8 @@ from ronghe.guard.wayback import WayBack
 from ronghe.plant.model import Plant
 from ronghe.signals import quality as q
 from ronghe.text import Text
+
+log = logging.getLogger(__name__)
 
 _PERMANENT: Final = frozenset({"stop", "guard", "expiry", "duplicate", "value", "envelope"})
 """Checks that waiting does not mend: a change that fails them is refused as it comes in."""
@@ -90,13 +94,13 @@ class Changes:
 
     async def submit(self, change: Change) -> ChangeCase:
         """Takes a change in: refused, or waiting; the next turns carry it out. Raises GuardError for one that is no change, LedgerError."""
-        change = _sound(change)
+        change = sound(change)
         async with self._held([s.tag for s in change.settings]):
             if change.id in self._docket.by_change:
                 return self.view(self._docket.by_change[change.id])
             case = ChangeCase(id=f"C{self._docket.changes_came + 1}", change=change, state="waiting")
             checks = {s.tag: self._first_checks(case, s) for s in change.settings}
-            why_not = _refused({tag: [c for c in found if c.name in _PERMANENT or c.name == "mode"] for tag, found in checks.items()})
+            why_not = all_refused({tag: [c for c in found if c.name in _PERMANENT or c.name == "mode"] for tag, found in checks.items()})
             why_not = why_not or self._unreadable(change)
             text = Text(f"refused: {why_not.en}", f"拒绝：{why_not.in_('zh')}") if why_not is not None else change.reason
             event = ChangeEvent(
@@ -115,7 +119,7 @@ class Changes:
         async with self._held(self._tags(change_id)):
             case = self._docket.change(change_id)
             if case.state != "waiting":
-                raise _too_late(case)
+                raise too_late(case)
             if user in case.approvals:
                 todo = Text("another person must approve as well", "须由另一人批准")
                 raise GuardError(Text(f"{user} has approved already", f"{user} 已经批准过"), where=change_id, todo=todo)
@@ -128,10 +132,21 @@ class Changes:
         """Calls it off. At once, also while a device is waited for; its turn then does what is to be done."""
         case = self._docket.change(change_id)
         if not case.open:
-            raise _too_late(case)
+            raise too_late(case)
         text = Text(f"called off: {why}", f"取消：{why}") if why else Text("called off", "取消")
         self._bench.record("cancel", case, case.state, text, who=user)
         return await self.turn(change_id)
+
+    async def told(self, told: Told) -> ChangeCase | None:
+        """What a person told the app whose change it is; None where that comes too late. Raises LedgerError."""
+        change_id = self._docket.by_change.get(told.change, "")
+        try:
+            if told.says == "approve":
+                return await self.approve(change_id, told.who)
+            return await self.cancel(change_id, told.who, told.why)
+        except GuardError as e:
+            log.info("%s, told about %s: %s", told.who, told.change, e)
+            return None
 
     # --- the clock's part ----------------------------------------------------------------------------------------------------------
 
@@ -200,12 +215,12 @@ class Changes:
         """Every check of every set-point; then the intent, with every old value."""
         change, limits = case.change, self._bench.limits
         if gone := [s.tag for s in change.settings if s.tag not in limits]:
-            self._bench.record("close", case, "refused", not_written(_no_guard(gone[0])))
+            self._bench.record("close", case, "refused", not_written(no_guard(gone[0])))
             return False
         noise = {s.tag: await self._bench.promises.noise(limits[s.tag]) for s in change.settings}
         questions = {s.tag: self._bench.question(case, s.tag, s.value) for s in change.settings}
         checks = {tag: ask_change(question) for tag, question in questions.items()}
-        if (why_not := _refused(checks)) is not None:
+        if (why_not := all_refused(checks)) is not None:
             self._bench.record("close", case, "refused", not_written(why_not), checks=checks)
             return False
         puts: list[Put] = []
@@ -216,7 +231,7 @@ class Changes:
             same = self._bench.patience.same(tag, old, value)
             puts.append(Put(tag=tag, unit=question.limits.unit, old=old, value=value, state="kept" if same else "waiting"))
             watched += [] if same else self._bench.promises.fix(question, noise[tag])
-        text = _said(puts)
+        text = to_be_written(puts)
         await self._bench.intend("intent", case, "writing", text, checks=checks, puts=tuple(puts), watched=tuple(watched))
         return True
 
@@ -235,10 +250,10 @@ class Changes:
     async def _send(self, case: ChangeCase, put: Put) -> bool:
         """Intent, check, and check once more as it is sent."""
         if put.tag not in self._bench.limits:
-            return self._fail(case, _no_guard(put.tag))
+            return self._fail(case, no_guard(put.tag))
         first = not case.touched
         sending = msgspec.structs.replace(put, state="sending")
-        case = await self._bench.intend("send", case, "writing", _writing(put.value, put.old, put), put=sending)
+        case = await self._bench.intend("send", case, "writing", writing(put.value, put.old, put), put=sending)
 
         def look_again() -> Text | None:
             now = self._docket.change(case.id)
@@ -253,8 +268,8 @@ class Changes:
         nothing, bad = status is None or surely_not(status), status is None or q.severity(status) == "bad"
         now = next(p for p in self._docket.change(case.id).puts if p.tag == put.tag)
         after = msgspec.structs.replace(now, state="waiting" if nothing else "sending")
-        case = self._bench.record("answer", case, "writing", _of(put.tag, said), put=after, status=status)
-        return self._fail(case, _of(put.tag, said), checked=status is None) if bad else True
+        case = self._bench.record("answer", case, "writing", of(put.tag, said), put=after, status=status)
+        return self._fail(case, of(put.tag, said), checked=status is None) if bad else True
 
     def _confirm(self, case: ChangeCase, put: Put) -> bool:
         """A write is believed when the device shows the value."""
@@ -267,10 +282,10 @@ class Changes:
             return True
         if self._bench.clock() < put.time + patience.of(put.tag):
             return False
-        why = _of(put.tag, Text(f"no value to read back ({seen.why.en})", f"无法回读（{seen.why.in_('zh')}）"))
+        why = of(put.tag, Text(f"no value to read back ({seen.why.en})", f"无法回读（{seen.why.in_('zh')}）"))
         if seen.value is not None:
             shows = quantity(seen.value, put.unit, put.value)
-            why = _of(put.tag, Text(f"shows {shows}, not what was written", f"显示 {shows}，与写入值不符"))
+            why = of(put.tag, Text(f"shows {shows}, not what was written", f"显示 {shows}，与写入值不符"))
         return self._fail(case, why, put=msgspec.structs.replace(put, shows=seen.value))
 
     def _written(self, case: ChangeCase) -> bool:
@@ -357,55 +372,3 @@ class Changes:
             for tag in sorted(tags):
                 await stack.enter_async_context(self._locks[tag])
             yield
-
-
-def _sound(change: Change) -> Change:
-    try:
-        change = msgspec.convert(msgspec.to_builtins(change), Change)
-        if not change.id:
-            raise TypeError("id")
-        if not change.settings or len({s.tag for s in change.settings}) < len(change.settings):
-            raise TypeError("settings: each set-point once, and at least one")
-        if not 0 < change.within < 1e9:
-            raise TypeError("within")
-    except (msgspec.ValidationError, TypeError, AttributeError) as e:
-        raise GuardError(Text(f"not a change: {e}", f"不是有效的变更：{e}")) from e
-    return change
-
-
-def _refused(checks: Mapping[str, Sequence[Check]]) -> Text | None:
-    """Why not, with the set-point that each reason is about."""
-    failed = [(tag, why) for tag, found in checks.items() if (why := refused(found)) is not None]
-    if not failed:
-        return None
-    return Text("; ".join(f"{t}: {w.en}" for t, w in failed), "；".join(f"{t}：{w.in_('zh')}" for t, w in failed))
-
-
-def _of(tag: str, text: Text) -> Text:
-    return Text(f"{tag}: {text.en}", f"{tag}：{text.in_('zh')}")
-
-
-def _no_guard(tag: str) -> Text:
-    return Text(f"the guard of {tag} is gone", f"{tag} 的守护已被删除")
-
-
-def _writing(value: float, old: float, put: Put) -> Text:
-    now, was = quantity(value, put.unit, old), quantity(old, put.unit, value)
-    return Text(f"{put.tag}: writing {now}, was {was}", f"{put.tag}：写入 {now}，原为 {was}")
-
-
-def _said(puts: Sequence[Put]) -> Text:
-    """All that is to be written."""
-    todo = [p for p in puts if p.state == "waiting"]
-    each = "; ".join(f"{p.tag} {quantity(p.old, p.unit, p.value)} → {quantity(p.value, p.unit, p.old)}" for p in todo)
-    kept = len(puts) - len(todo)
-    en = f"; {kept} in force already" if kept else ""
-    zh = f"；{kept} 项已是目标值" if kept else ""
-    return Text(f"to be written: {each or '-'}{en}", f"将写入：{each or '-'}{zh}")
-
-
-def _too_late(case: ChangeCase) -> GuardError:
-    last = case.history[-1].text
-    return GuardError(
-        Text(f"the change is not waiting any more: {case.state}, {last.en}", f"该变更已不在等待：{last.in_('zh')}"), where=case.id
-    )

@@ -210,15 +210,9 @@ class Guard:
         return await self._changes.cancel(change_id, user, why)
 
     async def told(self, told: Told) -> ChangeCase | None:
-        """What a person told the app whose change it is. None where it comes too late. Raises LedgerError."""
-        change_id = self._docket.by_change.get(told.change, "")
-        try:
-            if told.says == "approve":
-                return await self.approve_change(change_id, told.who)
-            return await self.cancel_change(change_id, told.who, told.why)
-        except GuardError as e:
-            log.info("%s, told about %s: %s", told.who, told.change, e)
-            return None
+        """What a person told the app whose change it is; None where that comes too late. Raises LedgerError."""
+        _named(told.who)
+        return await self._changes.told(told)
 
     @property
     def changing(self) -> bool:

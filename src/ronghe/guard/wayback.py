@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ronghe.guard.changes import Bench
 
 _Outcome = Literal["went on", "wait", "unseen"]
+_SOON: Final = 1_000_000_000  # ns after which an unanswered write is sent once more, when the device is seen again
 _GIVEN_UP: Final = Text("given up by a person", "已由人员放弃")
 
 
@@ -79,7 +80,9 @@ class WayBack:
             if _given_up(case):
                 return self._lost(case, put, _GIVEN_UP)
             return "unseen" if late else "wait"
-        if put.state == "restoring" and not late:
+        arrived = bench.view.arrived(put.tag)
+        back_again = not put.sure and put.tries == 1 and arrived >= put.time and bench.clock() >= put.time + _SOON
+        if put.state == "restoring" and not late and not back_again:
             return "wait"
         why_not = self._why_not(case, put)
         if put.tries >= ATTEMPTS:
