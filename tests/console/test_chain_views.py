@@ -1,137 +1,120 @@
-"""The views of the chain in a real browser: the schedule, the changeover, the routes and the stock."""
+"""The views of the chain in a real browser, over the real apps: the schedule, the changeover, the routes and the stock."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser import Watched, axe
 from playwright.sync_api import Locator, Page, expect
-from pump_station import Station
+from works import Works
 
-import chain
 from conftest import Open
 from ronghe.console import Role
-from ronghe.edge.runner import Runner
 
-PLAN, CHANGE, ROUTES, STOCK = "#/apps/planning/plan", "#/apps/change/change", "#/apps/trucks/routes", "#/apps/stock/stock"
-EQUIPMENT = "line1/pump1"
+SHOP, CHANGE, TRUCKS, STORE = "#/apps/shop/schedule", "#/apps/change/changeover", "#/apps/trucks/routes", "#/apps/store/stock"
+LONG = 60_000  # ms: a first plan may have to be compiled
 
 
 @pytest.fixture(scope="module")
-def changeover(station: Station, tmp_path_factory: pytest.TempPathFactory) -> chain.Changeover:
-    """The chain's apps on the pump station's node; gives the one that a test breaks."""
-    apps = {
-        "planning": chain.Scheduling,
-        "change": chain.Changeover,
-        "trucks": chain.Routes,
-        "stock": chain.Stock,
-    }
-    made = {name: app(name, station.node.plant, EQUIPMENT, tmp_path_factory.mktemp(name)) for name, app in apps.items()}
-    for name, app in made.items():
-        runner = Runner(app, station.node.index, lambda result, at: None)
-        runner.start()
-        station.node.runners[name] = runner
-    change = made["change"]
-    assert isinstance(change, chain.Changeover)
-    return change
+def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works]:
+    works = Works(tmp_path_factory.mktemp("works"))
+    works.start()
+    yield works
+    works.stop()
 
 
-@pytest.fixture
-def page_of(changeover: chain.Changeover, open_page: Open) -> Callable[..., Watched]:
-    """Opens a page of the chain."""
-    return open_page
+def opened(watched: Watched, place: str) -> Page:
+    page = watched.go(place)
+    expect(page.get_by_text(re.compile("^(Loading…|正在加载…)$"))).to_have_count(0, timeout=LONG)
+    return page
 
 
-def ask(station: Station, app: str, verb: str, **args: Any) -> Any:
-    answer = station.client(Role.VIEWER).get(f"/api/apps/{app}/ask/{verb}", params=args)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+def operations(works: Works) -> dict[str, Any]:
+    """The shop's plan by operation, when there is one."""
+    client = works.client(Role.VIEWER)
+    while not (found := client.get("/api/apps/shop/ask/plan").json()["operations"]):
+        pass
+    return {o["name"]: o for o in found}
 
 
-def operations(station: Station) -> dict[str, Any]:
-    return {o["name"]: o for o in ask(station, "planning", "plan")["operations"]}
+def bar(page: Page, operation: str) -> Locator:
+    return page.locator(f'[data-operation="{operation}"]')
 
 
-def hold(page: Page, bar: Locator, across: float) -> None:
-    """Takes a bar and drags it so many px; it stays in hand."""
-    box = bar.locator(".body").bounding_box()
+def middle(where: Locator) -> tuple[float, float]:
+    box = where.locator(".body").bounding_box()
     assert box is not None
-    x, y = box["x"] + min(6, box["width"] / 2), box["y"] + box["height"] / 2
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_a_bar_is_dragged_and_what_cannot_be_is_said_at_once(works: Works, open_page: Open) -> None:
+    page = opened(open_page(Role.ENGINEER, of=works), SHOP)
+    expect(page.get_by_role("button", name=re.compile("of order SO-"))).to_have_count(60, timeout=LONG)
+    last = max((o for o in operations(works).values() if o["name"].endswith("mill")), key=lambda o: o["start"])
+    first = f"{last['job']}/saw"
+    x, y = middle(bar(page, last["name"]))
     page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(x + across / 2, y, steps=3)
-    page.mouse.move(x + across, y, steps=3)
-
-
-def test_a_bar_is_dragged_and_what_cannot_be_is_said_at_once(station: Station, page_of: Any) -> None:
-    watched = page_of(Role.ENGINEER)
-    page = watched.go(PLAN)
-    before = operations(station)
-    now = ask(station, "planning", "plan")["now"]
-    late = next(o for o in before.values() if o["name"].endswith(".20") and o["setup"] > now + 6 * chain.HOUR)
-    bar = page.locator(f'[data-operation="{late["name"]}"]')
-    hold(page, bar, -400)  # to where its first operation is not done yet; the button is still down
+    page.mouse.move(middle(bar(page, first))[0], y, steps=6)  # while it is still being sawn; the button is down
     alert = page.get_by_role("alert").filter(has_text="This cannot be")
-    expect(alert).to_contain_text(f"{late['name']} would begin before the operation before it ends")
-    expect(bar).to_have_class(re.compile("conflict"))
+    expect(alert).to_contain_text(re.compile(f"{last['name']}.*{first}"))
+    expect(bar(page, last["name"])).to_have_class(re.compile("conflict"))
     expect(page.get_by_role("button", name="Adopt")).to_be_disabled()
     page.mouse.up()
     expect(alert).to_be_visible()
     page.get_by_role("button", name="Discard").click()
     expect(alert).to_be_hidden()
-    expect(bar).not_to_have_class(re.compile("conflict"))
-    assert operations(station) == before
+    expect(bar(page, last["name"])).not_to_have_class(re.compile("conflict"))
 
 
-def test_a_bar_is_moved_by_keyboard_and_adopted(station: Station, page_of: Any) -> None:
-    watched = page_of(Role.ENGINEER)
-    page = watched.go(PLAN)
-    before = operations(station)
-    last = max(before.values(), key=lambda o: o["start"])
-    bar = page.locator(f'[data-operation="{last["name"]}"]')
-    bar.focus()
+def test_a_bar_is_moved_by_keyboard_and_adopted(works: Works, open_page: Open) -> None:
+    watched = open_page(Role.ENGINEER, of=works)
+    page = opened(watched, SHOP)
+    last = max(operations(works).values(), key=lambda o: o["end"])
+    bar(page, last["name"]).focus()
     detail = page.get_by_role("region", name="Operation", exact=True)
     expect(detail).to_contain_text(last["name"])
-    page.keyboard.press("Enter")
-    for _ in range(3):
-        page.keyboard.press("ArrowRight")
-    page.keyboard.press("Escape")  # given up: nothing is tried any more
-    expect(page.get_by_role("region", name="What if")).to_be_hidden()
-    page.keyboard.press("Enter")
-    for _ in range(3):
-        page.keyboard.press("Shift+ArrowRight")
-    page.keyboard.press("Enter")
     beside = page.get_by_role("region", name="What if")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
+    expect(beside).to_be_visible()
+    page.keyboard.press("Escape")  # given up: nothing is tried any more
+    expect(beside).to_be_hidden()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
     expect(beside.get_by_role("row", name=re.compile("Make-span.*worse"))).to_be_visible()
     beside.get_by_role("button", name="Adopt").click()
     expect(beside).to_be_hidden()
-    assert operations(station)[last["name"]]["start"] > last["start"]
+    assert operations(works)[last["name"]]["start"] > last["start"]
+    detail.get_by_role("button", name="Set free").click()
+    expect(beside.get_by_role("row", name=re.compile("Make-span.*better"))).to_be_visible()
+    beside.get_by_role("button", name="Discard").click()
     shown = page.locator("[data-operation]").count()
-    for _ in range(8):
+    for _ in range(5):
         page.get_by_role("button", name="Closer").click()
-    assert page.locator("[data-operation]").count() < shown  # what is out of sight is not there
+    assert page.locator("[data-operation]").count() < shown  # what is out of sight is not drawn
     assert watched.errors == []
 
 
-def test_something_happens_to_the_plan(station: Station, page_of: Any) -> None:
-    viewer = page_of(Role.VIEWER).go(PLAN)
-    event = viewer.get_by_role("region", name="Something happens")
-    event.get_by_label("Machine").select_option(label="Press 3")
-    event.get_by_role("button", name="What then?").click()
-    expect(viewer.get_by_text("Operations that move:")).to_be_visible()
-    expect(viewer.get_by_role("button", name="Adopt")).to_be_disabled()  # a viewer looks on
+def test_a_breakdown_is_tried_by_anybody_and_adopted_by_an_engineer(works: Works, open_page: Open) -> None:
+    pages = [opened(open_page(role, of=works), SHOP) for role in (Role.VIEWER, Role.ENGINEER)]
+    for page in pages:
+        event = page.get_by_role("region", name="Something happens")
+        event.get_by_label("Machine").select_option("mill1")
+        event.get_by_role("button", name="What then?").click()
+        expect(page.get_by_text("Operations that move:")).to_be_visible()
+    viewer, page = pages
+    expect(viewer.get_by_role("button", name="Adopt")).to_be_disabled()
     expect(viewer.get_by_role("button", name="Improve")).to_be_disabled()
-    page = page_of(Role.ENGINEER).go(PLAN)
-    event = page.get_by_role("region", name="Something happens")
-    event.get_by_label("Machine").select_option(label="Press 3")
-    event.get_by_role("button", name="What then?").click()
     page.get_by_role("button", name="Adopt").click()
-    expect(page.get_by_role("region", name="Events")).to_contain_text("M3 stands still")
+    expect(page.get_by_role("region", name="Events")).to_contain_text("mill1 stands")
     expect(page.get_by_text("Operations that the last event moved:")).to_be_visible()
+    page.get_by_role("region", name="Improve").get_by_role("spinbutton").fill("500")
     page.get_by_role("button", name="Improve").click()
     expect(page.get_by_role("progressbar")).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
@@ -139,104 +122,107 @@ def test_something_happens_to_the_plan(station: Station, page_of: Any) -> None:
     page.locator("summary", has_text="Export").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
-    assert re.fullmatch(r"planning-\d{4}-\d\d-\d\d\.csv", download.value.suggested_filename)
-    assert Path(download.value.path()).read_text(encoding="utf-8").startswith("A-1")
+    assert re.fullmatch(r"shop-\d{4}-\d\d-\d\d\.csv", download.value.suggested_filename)
+    assert "SO-1" in Path(download.value.path()).read_text(encoding="utf-8-sig")
 
 
-def test_a_changeover_is_started_confirmed_and_rolled_back(changeover: chain.Changeover, page_of: Any) -> None:
-    viewer = page_of(Role.VIEWER).go(CHANGE)
-    expect(viewer.get_by_role("row").filter(has_text="Speed set-point")).to_contain_text(re.compile("good.*→ 1200 1/min"))
+def test_the_line_changes_over_through_the_guard_or_goes_back(works: Works, open_page: Open) -> None:
+    viewer = opened(open_page(Role.VIEWER, of=works), CHANGE)
     expect(viewer.get_by_role("button", name="Start", exact=True)).to_be_disabled()
-    watched = page_of(Role.OPERATOR)
-    page = watched.go(CHANGE)
-    page.get_by_role("button", name="Start", exact=True).click()
+    watched = open_page(Role.OPERATOR, of=works)
+    page = opened(watched, CHANGE)
+    speed = page.get_by_role("row").filter(has_text="Speed set-point")
     minute = page.get_by_role("region", name="Changeover", exact=True)
+
+    def change(recipe: str) -> None:
+        page.get_by_label("Recipe").select_option(recipe)
+        page.get_by_role("button", name="Start", exact=True).click()
+        minute.get_by_role("button", name="Confirm: The valve is open").click()
+
+    expect(speed).to_contain_text(re.compile(r"900 1/min.*good.*→ 1000 1/min"))
+    change("fast")
     expect(minute.get_by_role("progressbar")).to_have_attribute("aria-valuemax", "60")
-    minute.get_by_role("button", name="Confirm: First piece is good").click()
-    expect(minute).to_contain_text("Changed over, first piece good.")
-    expect(minute.get_by_role("listitem").filter(has_text="First piece is good")).to_contain_text("operator1")
-    assert changeover.current == "plate-b"
+    minute.get_by_role("button", name="Approve").click()
+    expect(minute.get_by_text("✓ done")).to_be_visible(timeout=LONG)
+    expect(minute.get_by_role("listitem").filter(has_text="The valve is open")).to_contain_text("operator1")
     minute.get_by_role("button", name="Put away").click()
-    changeover.broken = "inspect"
-    page.get_by_label("Recipe").select_option("plate-c")
-    page.get_by_role("button", name="Start", exact=True).click()
-    expect(minute).to_contain_text("everything is as it was before")
-    expect(minute.get_by_role("listitem").filter(has_text="Inspection looks")).to_contain_text("failed")
-    expect(minute.get_by_role("listitem").filter(has_text="Set-points written")).to_contain_text("rolled back")
-    changeover.broken = ""
-    page.get_by_role("button", name="Start", exact=True).click()
+    change("hard")
+    minute.get_by_role("button", name="Approve").click()
+    expect(minute.get_by_text("✕ rolled back: as before")).to_be_visible(timeout=LONG)
+    expect(minute.get_by_role("listitem").filter(has_text="Pressure is there")).to_contain_text("failed")
+    page.get_by_label("Recipe").select_option("fast")
+    expect(speed).to_contain_text("stays")  # the speed of the changeover before
+    minute.get_by_role("button", name="Put away").click()
+    change("hard")
     page.get_by_role("button", name="Cancel and roll back").click()
     page.get_by_role("dialog").get_by_role("button", name="Roll back now").click()
-    expect(page.get_by_role("region", name="Changeovers before").get_by_text("rolled back: as before")).to_have_count(2)
-    assert changeover.current == "plate-b"
+    expect(page.get_by_role("region", name="Changeovers before").get_by_text("Hard")).to_have_count(2, timeout=LONG)
     assert watched.errors == []
 
 
-def test_routes_on_the_map_and_a_vehicle_that_breaks_down(station: Station, page_of: Any) -> None:
-    watched = page_of(Role.ENGINEER)
-    page = watched.go(ROUTES)
-    page.get_by_role("button", name="Truck 2", exact=True).click()
-    stops = page.get_by_role("region", name="Stops")
-    expect(stops.get_by_role("listitem")).to_have_count(len(ask(station, "trucks", "plan")["routes"][1]["stops"]))
-    depot = page.get_by_role("button", name="depot Works")
-    depot.focus()
+def test_routes_on_the_map_and_a_vehicle_that_breaks_down(works: Works, open_page: Open) -> None:
+    watched = open_page(Role.ENGINEER, of=works)
+    page = opened(watched, TRUCKS)
+    served = page.get_by_role("button", name=re.compile(r"^(North|East|South), stop \d of Truck"))
+    expect(served).to_have_count(3, timeout=LONG)
+    name = re.search(r"stop \d of (Truck \d)", served.first.get_attribute("aria-label") or "")
+    assert name is not None
+    page.get_by_role("button", name=name[1], exact=True).click()
+    expect(page.get_by_role("region", name="Stops").get_by_role("listitem").first).to_contain_text("Works")
+    page.get_by_role("button", name="depot Works").focus()
     page.keyboard.press("ArrowRight")  # to the first stop of the vehicle in hand
-    expect(page.get_by_role("button", name=re.compile("stop 1 of Truck 2"))).to_be_focused()
+    expect(page.get_by_role("button", name=re.compile(f"stop 1 of {name[1]}"))).to_be_focused()
     event = page.get_by_role("region", name="Something happens")
     event.get_by_role("combobox").first.select_option(label="Vehicle breaks down")
-    event.locator("select[name=vehicle]").select_option(label="Truck 2")
+    event.locator("select[name=vehicle]").select_option(label=name[1])
+    event.get_by_label("Goods").select_option("depot")
     event.get_by_role("button", name="What then?").click()
     beside = page.get_by_role("region", name="What if")
-    expect(beside.get_by_role("row", name=re.compile(r"Vehicles 4 3 −1"))).to_be_visible()
-    expect(page.get_by_role("alert").filter(has_text="no vehicle has room for it")).to_be_visible()
-    assert len(ask(station, "trucks", "plan")["routes"]) == 4
+    expect(beside.get_by_role("row", name=re.compile(r"Vehicles \d 1"))).to_be_visible()
     beside.get_by_role("button", name="Adopt").click()
     expect(beside).to_be_hidden()
-    expect(page.get_by_role("button", name="Truck 2", exact=True)).to_have_count(0)
+    expect(page.get_by_role("button", name=name[1], exact=True)).to_have_count(0)
     assert watched.errors == []
 
 
-def test_stock_by_state_and_one_item_whole(station: Station, page_of: Any) -> None:
-    items = ask(station, "stock", "items")
-    short = [item for item in items if item["state"] == "short"]
-    watched = page_of(Role.VIEWER)
-    page = watched.go(STOCK)
-    page.get_by_role("button", name=f"runs short {len(short)}").click()
-    expect(page.get_by_role("row")).to_have_count(len(short) + 1)
-    page.get_by_role("link", name=re.compile("Sheet")).first.click()
-    expect(page.get_by_role("img", name=re.compile(r"^Demand: history .* pcs; forecast"))).to_be_visible()
+def test_stock_by_state_and_one_item_whole(works: Works, open_page: Open) -> None:
+    watched = open_page(Role.VIEWER, of=works)
+    page = opened(watched, STORE)
+    expect(page.get_by_role("button", name="runs short 1")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="runs short 1").click()
+    page.get_by_role("link", name="Bolt M8").click()
+    expect(page.get_by_role("img", name=re.compile("^Demand: history .* pcs; forecast .* pcs"))).to_be_visible()
     projected = page.get_by_role("img", name=re.compile("^Projected stock"))
     projected.focus()
     page.keyboard.press("ArrowLeft")
     expect(page.get_by_role("figure").filter(has=projected).get_by_role("status")).to_contain_text("interval")
-    expect(page.get_by_role("region", name="Policy")).to_contain_text(re.compile(r"Below \d+ order up to \d+"))
+    expect(page.get_by_role("row", name=re.compile("Theta"))).to_be_visible()
     assert watched.errors == []
 
 
 @pytest.mark.parametrize(("language", "theme"), [("en", "grey"), ("zh", "dark")])
-def test_every_view_of_the_chain_fits_a_phone_and_is_accessible(
-    station: Station, changeover: chain.Changeover, page_of: Any, language: str, theme: str
-) -> None:
-    watched = page_of(Role.ENGINEER, language=language, theme=theme)
+def test_every_view_of_the_chain_fits_a_phone_and_is_accessible(works: Works, open_page: Open, language: str, theme: str) -> None:
+    watched = open_page(Role.ENGINEER, of=works, language=language, theme=theme)
     script, found = axe(), []
-    late = max(ask(station, "planning", "plan")["operations"], key=lambda o: o["start"])["name"]
-    station.client(Role.OPERATOR).post("/api/apps/change/ask/start", json={"recipe": "plate-c"})  # the minute is on the screen
-    for place in (f"{PLAN}?operation={late}", CHANGE, f"{ROUTES}?vehicle=T1&place=S3", STOCK, f"{STOCK}?item=P-003"):
-        page = watched.go(place)
-        expect(page.get_by_text("Loading…" if language == "en" else "正在加载…")).to_have_count(0)
-        if place.startswith((PLAN, ROUTES)):
+    one = max(operations(works).values(), key=lambda o: o["start"])["name"]
+    works.client(Role.OPERATOR).post("/api/apps/change/ask/start", json={"recipe": "hard"})  # the minute is on the screen
+    for place in (f"{SHOP}?operation={one}", CHANGE, f"{TRUCKS}?vehicle=T1&place=N", STORE, f"{STORE}?item=bolt"):
+        page = opened(watched, place)
+        if place.startswith((SHOP, TRUCKS)):
             page.get_by_role("button", name="What then?" if language == "en" else "推演结果").click()
-            expect(page.get_by_role("region", name="What if" if language == "en" else "假设方案").get_by_role("table")).to_be_visible()
+            table = page.get_by_role("region", name="What if" if language == "en" else "假设方案").get_by_role("table")
+            expect(table).to_be_visible()
         for width in (360, 1400):
             page.set_viewport_size({"width": width, "height": 860})
             page.wait_for_timeout(80)
             over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             found += [(place, f"{over} px wider than {width}")] if over > 0 else []
+        page.evaluate("scrollTo(0, 0)")  # from under the bar at the top
         page.evaluate(script)
         tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
         result = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})", tags)
         found += [(place, v["id"], [n["html"][:160] for n in v["nodes"][:3]]) for v in result["violations"]]
-    station.client(Role.OPERATOR).post("/api/apps/change/ask/cancel", json={})
+    works.client(Role.OPERATOR).post("/api/apps/change/ask/cancel", json={})
     assert found == []
     assert watched.errors == []
     assert watched.foreign == []
