@@ -1,8 +1,8 @@
 """The shortest make-span of job shops and flexible job shops: a population improved by tabu search, and by ways from one member to another.
 
-After Peng, Lü and Cheng 2015 (TS/PR, Computers & OR 53): a child on the way between two members is improved by tabu search, and takes the
-place of the worst member where it is better and unlike the others. Several threads may work on one population: what is compiled runs
-without the interpreter's lock.
+After Peng, Lü and Cheng 2015 (TS/PR, Computers & OR 53): of some solutions on the way between two members the most promising is improved by
+tabu search, and takes the place of the worst member where it is better and unlike the others. Several threads may work on one population:
+what is compiled runs without the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ __all__ = ["Graph", "Member", "Population", "evolve", "plain"]
 
 SIZE = 10
 PATIENCE = 12_500  # moves without gain that end a tabu search (Peng et al.)
+CHILDREN = 4  # looked at on the way between two members
+GLANCE = 500  # moves without gain that such a look takes
 _ALIKE = 0.02  # distance below which two members of one make-span are taken for one
 
 
@@ -80,14 +82,28 @@ def evolve(population: Population, seed: int) -> None:
     g = population.graph
     rng, space = np.random.default_rng(seed), Space.of(len(g), g.machines)
     while not population.over:
-        drawn = int(rng.integers(1 << 31))
         parents = population.pair(rng)
         if parents is None:
-            order, on = construct(g, int(rng.integers(1, 6)), drawn)
+            order, on = construct(g, int(rng.integers(1, 6)), _seed(rng))
         else:
-            a, b = parents
-            order, on = relink(a.order, a.on, b.order, b.on, rng.uniform(0.3, 0.7), drawn)
-        improve(population, space, order, on, drawn)
+            order, on = _child(population, space, *parents, rng)
+        improve(population, space, order, on, _seed(rng))
+
+
+def _child(population: Population, space: Space, a: Member, b: Member, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Of some solutions between two members, each improved a little, the best."""
+    found = []
+    for _ in range(CHILDREN):
+        order, on = relink(a.order, a.on, b.order, b.on, rng.uniform(0.3, 0.7), _seed(rng))
+        found.append(
+            search(population.graph, space, order, on, patience=GLANCE, target=population.target, flag=population.flag, seed=_seed(rng))
+        )
+    order, on, _, _ = min(found, key=lambda f: f[2])
+    return order, on
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(1 << 31))
 
 
 def improve(population: Population, space: Space, order: Ints, on: Ints, seed: int, patience: int = PATIENCE) -> None:
