@@ -98,8 +98,10 @@ class WayBack:
         case = await bench.intend("restore", case, "rolling_back", text, put=going)
         status, said = await bench.hands.send(put.tag, put.old, lambda: self._why_not(case, put))
         said = Text(f"{put.tag}: {said.en}", f"{put.tag}：{said.in_('zh')}")
-        going = next(p for p in bench.docket.change(case.id).puts if p.tag == put.tag)
-        going = msgspec.structs.replace(going, sure=status is None or q.severity(status) == "good" or surely_not(status))
+        if status is None:  # nothing was sent: as if it had not been tried
+            bench.record("answer", case, "rolling_back", said, put=put, status=status)
+            return "wait"
+        going = msgspec.structs.replace(going, sure=q.severity(status) == "good" or surely_not(status))
         bench.record("answer", case, "rolling_back", said, put=going, status=status)
         return "went on"
 
