@@ -18,7 +18,7 @@ from ronghe.apps.scheduling.solve import solve as solved
 from ronghe.errors import AppError
 from ronghe.text import Text, language
 
-_WITHIN = 50.0  # s in which an evaluation ends that is not told to be full
+_WITHIN = 45.0  # s of solving, after which an evaluation ends that is not told to be full
 _KINDS = {".json": "json", ".csv": "csv", ".xlsx": "xlsx", ".ics": "ics"}
 
 
@@ -107,6 +107,7 @@ def check(source: Path, plan_file: Path, as_json: bool) -> None:
 def evaluate(folder: Path, best: Path, seconds: float, only: str, full: bool, workers: int, as_json: bool) -> None:
     """Measures."""
     found = instances(folder, best, tuple(x for x in only.split(",") if x))
+    seconds = seconds if full else min(seconds, _WITHIN)
     taken = found if full else chosen(found, int(_WITHIN / seconds))
     rows: list[Measured] = []
     for one in taken:

@@ -49,10 +49,8 @@ def solve(
     race.offer(plan)
     if told is not None:
         told(_answer(race))
-    if _plain(problem):
-        _makespan(race, seed, workers, told)
-    else:
-        _local(race, seed, workers, told)
+    if not race.over():
+        (_makespan if _plain(problem) else _local)(race, seed, workers, told)
     answer = _answer(race)
     faults = check(problem, answer)
     if faults:  # a defect of ours, never to be handed on as a plan
