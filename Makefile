@@ -21,7 +21,7 @@ check: $(VENV)/.checks         ## format, lint, types, floors
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.benches        ## every benchmark, each within 50 s
-	for name in loop historian opcua inspect; do $(BIN)/ronghe bench $$name || exit 1; done
+	for name in loop historian opcua inspect changeover; do $(BIN)/ronghe bench $$name || exit 1; done
 
 console: $(VENV)/.runs         ## run a plant folder with its console: make console PLANT=my-plant
 	$(BIN)/ronghe up $(PLANT) --port $(PORT)
@@ -47,7 +47,7 @@ $(VENV)/.wheel: $(VENV)/bin/python $(SOURCES)
 	touch $@
 
 $(VENV)/.runs: $(VENV)/.wheel
-	$(BIN)/python -m pip install --quiet --no-compile --upgrade "$$(echo dist/*.whl)[camera]"
+	$(BIN)/python -m pip install --quiet --no-compile --upgrade "$$(echo dist/*.whl)[camera,planning]"
 	$(BIN)/python -m pip install --quiet --no-compile --force-reinstall --no-deps dist/*.whl
 	touch $@
 

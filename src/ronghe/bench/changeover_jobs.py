@@ -13,8 +13,8 @@ import numpy as np
 
 from ronghe.apps.scheduling.problem import Choice, Job, Machine, Operation, Problem, Setup, Weights
 
-TAU: Final = 0.6
-RANGE: Final = 0.6
+TAU: Final = 0.3
+RANGE: Final = 0.75
 ETA: Final = 0.5
 FAMILIES: Final = 8
 _DURATION: Final = (20, 100)  # ticks (minutes)

@@ -12,6 +12,7 @@ from ronghe.text import Text
 
 BENCHES = {
     "opcua": Text("5,000 tags at 100 ms from node-opcua, against plain asyncua and node-opcua's client", "OPC UA 采集对比"),
+    "changeover": Text("60 jobs with set-ups, disturbed, against ATC and CP-SAT; then a live changeover", "扰动下的重排产与一分钟改线"),
     "historian": Text("10,000 tags x 1,000 samples, against DuckDB, SQLite, PostgreSQL and others", "历史库对比"),
     "inspect": Text("our inspector beside PatchCore and EfficientAD style networks: AUROC and CPU time", "外观检测对比：AUROC 与 CPU 用时"),
     "loop": Text("sample in to decision out; and 10,000 tags at 1 Hz through one node", "闭环时延与单节点负载"),

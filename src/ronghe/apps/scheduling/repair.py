@@ -104,8 +104,8 @@ def _repaired(a: Arrays, old: Plan, began: float) -> Plan:
 
 
 def _shifted(a: Arrays, s: Shop, w: Work, start: Ints, new: Ints, patience: Tick) -> float:
-    """The cost of `w.order` when what starts no more than `patience` later than before keeps its machine, and what is new goes where it ends
-    first."""
+    """The cost of `w.order` when what starts no more than `patience` later than before keeps its machine, and what is new goes where it
+    ends first."""
     until = np.minimum(start + patience, FOREVER)
     until[new] = -1
     if not shift(a.tables, s, w, until):

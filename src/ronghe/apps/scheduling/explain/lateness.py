@@ -71,9 +71,9 @@ class _Words:
 
 
 def why_late(problem: Problem, plan: Plan, job: str, seconds: float = 0.0) -> Why:
-    """Why `job` is late in `plan`, and what would help. Each fix is tried by repairing the plan for the changed facts, with `seconds` also by
-    a search of that long; only what takes away a fifth of the lateness is told. AppError where there is no such job, or the plan lacks part
-    of it."""
+    """Why `job` is late in `plan`, and what would help. Each fix is tried by repairing the plan for the changed facts, with `seconds`
+    also by a search of that long; only what takes away a fifth of the lateness is told. AppError where there is no such job, or the plan
+    lacks part of it."""
     shop = Shop.of(problem, plan)
     found = next((j for j in problem.jobs if j.name == job), None)
     end = shop.end(found) if found is not None else None

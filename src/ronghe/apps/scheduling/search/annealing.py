@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ronghe.apps.scheduling.arrays import Tables
-from ronghe.apps.scheduling.search.compiled import kernel
+from ronghe.apps.scheduling.search.compiled import NO, YES, kernel
 from ronghe.apps.scheduling.search.decode import BEST, END, PICK, PLACE, TRIED, Work, decode
 from ronghe.apps.scheduling.search.moves import draw, propose, relocate
 from ronghe.apps.scheduling.search.placing import Shop
@@ -52,11 +52,11 @@ def anneal(
         w.op[v, PICK] = c
         first = min(at, to)
         limit = current - temperature * np.log((draw(w.random, 1 << 30) + 1) / (1 << 30))
-        cost, reached = decode(t, s, w, first, limit, False)
+        cost, reached = decode(t, s, w, first, limit, NO)
         if cost < limit:
             if plain:
                 _sort(w, first)
-            current, _ = decode(t, s, w, first, np.inf, True)
+            current, _ = decode(t, s, w, first, np.inf, YES)
             accepted += 1
             if current < best:
                 best = current

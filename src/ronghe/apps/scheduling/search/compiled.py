@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
+
+import numpy as np
 
 from ronghe.errors import MissingExtra
 from ronghe.text import Text
@@ -16,6 +18,11 @@ except ImportError as e:
 _F = TypeVar("_F", bound=Callable[..., Any])
 # No kernel makes arrays, so none needs numba's run-time memory; counting references to the tables would cost five times the work itself.
 _OPTIONS: Final[dict[str, Any]] = {"cache": True, "nogil": True, "_nrt": False}
+
+# Constants for arguments and for variables that become arguments: a literal would have all that it reaches compiled once more.
+NONE: Final = cast(int, np.int64(-1))
+YES: Final = cast(bool, np.bool_(True))
+NO: Final = cast(bool, np.bool_(False))
 
 
 def kernel(function: _F) -> _F:

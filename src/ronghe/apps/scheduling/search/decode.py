@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -200,17 +201,16 @@ def load(a: Arrays, w: Work, plan: Plan) -> Ints:
 
 def topological(t: Tables, key: Ints) -> Ints:
     """What is not fixed by `key`, each after what must come before it; ValueError where that is impossible (a cycle)."""
-    from heapq import heapify, heappop, heappush
-
     n = len(t.op) - 1
-    waits = np.zeros(n, np.int64)
+    ptr, before, fixed, keys = t.op[:, BEFORE].tolist(), t.before.tolist(), t.op[:, FIXED].tolist(), key.tolist()
+    waits = [0] * n
     followers: list[list[int]] = [[] for _ in range(n)]
     for i in range(n):
-        for b in t.before[t.op[i, BEFORE] : t.op[i + 1, BEFORE]]:
-            if not t.op[b, FIXED]:
+        for b in before[ptr[i] : ptr[i + 1]]:
+            if not fixed[b]:
                 followers[b].append(i)
                 waits[i] += 1
-    heap = [(int(key[i]), i) for i in range(n) if not t.op[i, FIXED] and waits[i] == 0]
+    heap = [(keys[i], i) for i in range(n) if not fixed[i] and waits[i] == 0]
     heapify(heap)
     order = []
     while heap:
@@ -218,9 +218,9 @@ def topological(t: Tables, key: Ints) -> Ints:
         order.append(i)
         for f in followers[i]:
             waits[f] -= 1
-            if waits[f] == 0 and not t.op[f, FIXED]:
-                heappush(heap, (int(key[f]), f))
-    if len(order) != int((t.op[:-1, FIXED] == 0).sum()):
+            if waits[f] == 0 and not fixed[f]:
+                heappush(heap, (keys[f], f))
+    if len(order) != n - sum(fixed[:n]):
         raise ValueError("a cycle among the operations")
     return np.array(order, np.int64)
 

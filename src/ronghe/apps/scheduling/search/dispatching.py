@@ -22,7 +22,7 @@ from ronghe.apps.scheduling.arrays import (
     Ints,
     Tables,
 )
-from ronghe.apps.scheduling.search.compiled import kernel
+from ronghe.apps.scheduling.search.compiled import NONE, kernel
 from ronghe.apps.scheduling.search.decode import PICK, Work
 from ronghe.apps.scheduling.search.placing import P_END, P_SETUP, S_FAMILY, Shop, find, ready, reset, settle
 
@@ -69,7 +69,7 @@ def dispatch(t: Tables, s: Shop, w: Work, rule: Floats, soonest: bool, waiting: 
         waiting[i] = -1 if t.op[i, FIXED] else 0
     while count < len(w.order):
         earliest = np.int64(1) << 60
-        chosen, choice, value = -1, -1, -np.inf
+        chosen, choice, value = NONE, NONE, -np.inf
         for i in range(n):
             if waiting[i] != 0:
                 continue

@@ -18,7 +18,7 @@ from ronghe.apps.scheduling.search.placing import Shop, shop
 
 _SLICE: Final = 0.02  # s of a thread between two looks at the clock
 _TELL: Final = 0.2  # s between two plans told
-_HOT: Final = 0.5  # temperature at the start and the end, in mean durations of an operation of mean weight
+_HOT: Final = 0.7  # temperature at the start and the end, in mean durations of an operation of mean weight
 _COLD: Final = 0.02
 
 
