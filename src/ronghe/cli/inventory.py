@@ -111,6 +111,7 @@ def plan(folder: Path, period: str, seed: int, as_json: bool) -> None:
     from ronghe.apps.inventory import plan as planning
     from ronghe.apps.inventory import present
     from ronghe.apps.inventory.formats import items
+    from ronghe.apps.inventory.wording import STATES
 
     book = items.read(folder, period=_period(period))
     planned = planning.plan(book, int(time.time()), seed=seed)
@@ -119,10 +120,12 @@ def plan(folder: Path, period: str, seed: int, as_json: bool) -> None:
         click.echo(msgspec.json.encode(said).decode())
         return
     _warn(book.warnings)
+    item, state, cover, served = Text("item", "物料"), Text("state", "状态"), Text("lasts", "可用"), Text("service", "满足率")
+    click.echo(f"{item!s:<16}{state!s:<8}{cover!s:>8}{served!s:>9}")
     for p in planned:
-        served = f"{100 * p.service.mean:.1f} %" if p.service else "—"
-        cover = f"{p.days_of_cover:.0f} d" if p.days_of_cover is not None else "—"
-        click.echo(f"{p.item:<16}{p.state:<8}{cover:>8}{served:>9}  {p.text}")
+        fill = f"{100 * p.service.mean:.1f} %" if p.service else "—"
+        lasts = f"{p.days_of_cover:.0f} d" if p.days_of_cover is not None else "—"
+        click.echo(f"{p.item:<16}{STATES[p.state]!s:<8}{lasts:>8}{fill:>9}  {p.text}")
         for more in (p.drift, p.old):
             if more is not None:
                 click.echo(f"{'':<43}{more}")

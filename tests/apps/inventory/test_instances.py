@@ -251,3 +251,5 @@ def test_a_file_that_is_none(tmp_path: Path, raw: bytes) -> None:
     file.write_bytes(raw)
     with pytest.raises(AppError, match=r"bad\.json"):
         solve(file, lambda: 0.0)
+    with pytest.raises(AppError, match="inventory plan"):
+        solve(tmp_path, lambda: 0.0)

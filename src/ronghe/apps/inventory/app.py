@@ -39,7 +39,7 @@ from ronghe.signals import Window
 from ronghe.signals.when import parse_duration
 from ronghe.text import Text
 
-_FIRST: Final = 20.0  # s that the first rows wait for the plan; a longer one goes on in its thread
+_FIRST: Final = 10.0  # s that the first row waits for a new plan; a longer one goes on in its thread
 _ASKED: Final = 0.5  # s that a question waits
 _PRIORITY: Final[dict[str, Priority]] = {"short": "high", "order": "medium", "excess": "low", "drift": "low", "old": "low"}
 
@@ -72,6 +72,7 @@ class Stock(App):
                 raise AppError(what, where=f"apps.{name}.stock")
         self._tag = {item: resolve(plant, equipment, tag, f"apps.{name}.stock") for item, tag in o.stock.items()}
         self._tags = tuple(dict.fromkeys(self._tag.values()))
+        self._patience = _FIRST
         self._level: dict[str, float] = {}  # tag → last good value
         self._seen: dict[str, tuple[str, int]] = {}  # item → state, and for how many looks
         self._told: dict[str, Text] = {}  # key of a standing finding → what was said
@@ -93,8 +94,10 @@ class Stock(App):
             for tag, value in zip(window.tags, window.value[i], strict=True):
                 if math.isfinite(value):
                     self._level[tag] = max(0.0, float(value))
-            self._planner.look()
-            self._planner.start(at // 10**9, _FIRST)
+            if self._planner.look():
+                self._patience = _FIRST
+            self._planner.start(at // 10**9, self._patience)
+            self._patience = 0.0  # questions wait behind this
             signals = self._look(at, findings)
         if findings:
             self._said.note(findings)

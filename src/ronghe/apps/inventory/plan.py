@@ -26,8 +26,8 @@ from ronghe.apps.inventory.wording import drifted, old, reason, unknown
 from ronghe.text import Text
 
 State = Literal["ok", "order", "short", "excess", "unknown"]
-_DRAWN = 60_000  # periods that a policy is chosen on, and again as many that it is measured on
-_WORLDS = 120  # that few demands are stretched to
+_DRAWN = 60_000  # periods that a policy is chosen on, and again as many that it is measured on; twice that where most have no demand
+_WORLDS = 240  # that few demands are stretched to
 _YEAR = 365.25 * DAY
 _EXCESS = 30  # days of demand above the order-up-to level, and a whole order, are more than is of use
 _DRIFT = 3.5  # standard errors of the mean of the last errors
@@ -157,14 +157,15 @@ def order_size(item: Item, costs: Costs, rate: float, whole: bool) -> float:
 
 def _policy(item: Item, book: Book, tested: Tested, rate: float, rng: np.random.Generator) -> tuple[Policy, Outcome]:
     costs = costs_of(item, book)
-    draws = draws_of(item, book, tested, rate, _DRAWN, rng)
+    drawn = _DRAWN if tested.pattern.kind in ("smooth", "erratic") else 2 * _DRAWN
+    draws = draws_of(item, book, tested, rate, drawn, rng)
     wanted = Policy(point=0.0, level=order_size(item, costs, rate, draws.whole), lot=item.lot, least=item.moq)
     policy, _ = tune(item.service, wanted, draws, costs)
     # a large order gives the fill rate with a shortage before each delivery: no safety stock below zero (Silver, Pyke & Peterson, §7.7)
     least = float(draws.demand.mean()) * (lead_periods(item, book)[0] + 1)
     if policy.point < least:
         policy = policy.moved(float(math.ceil(least)) if draws.whole else least)
-    fresh = draws_of(item, book, tested, rate, _DRAWN, rng)
+    fresh = draws_of(item, book, tested, rate, drawn, rng)
     return policy, simulate(policy, fresh.demand, fresh.lead, costs)
 
 

@@ -90,6 +90,16 @@ def failed() -> Text:
     return Text("could not be planned; see the log of the node", "无法计算，详见节点日志")
 
 
+STATES: Final = {
+    "ok": Text("ok", "正常"),
+    "order": Text("order", "订货"),
+    "short": Text("short", "缺料"),
+    "excess": Text("excess", "过量"),
+    "unknown": Text("unknown", "未知"),
+}
+"""What people call the states of an item."""
+
+
 def planning() -> Text:
     """That an item is not planned yet."""
     return Text("is being planned", "正在计算")

@@ -34,6 +34,10 @@ def read(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """Name and facts of every instance. Raises AppError for a file that is not of this format."""
     try:
         raw = path.read_bytes()
+    except IsADirectoryError as e:
+        what = Text("is a folder; `solve` takes a file of instances", "是文件夹；`solve` 需要算例文件")
+        todo = Text("for items.csv and demand.csv: `ronghe inventory plan`", "items.csv 与 demand.csv 请用 `ronghe inventory plan`")
+        raise AppError(what, where=str(path), todo=todo) from e
     except OSError as e:
         raise AppError(Text(f"cannot be read: {e.strerror}", f"无法读取：{e.strerror}"), where=str(path)) from e
     try:
