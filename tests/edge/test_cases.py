@@ -14,9 +14,10 @@ import pytest
 
 import ronghe.plant
 from ronghe import plugins
+from ronghe.apps.contract import Result
 from ronghe.connect import Driver, Found, Item, Sink, Still, Write, always
 from ronghe.edge.node import Node
-from ronghe.guard import Advice, Change, Setting
+from ronghe.guard import Advice, Change, Setting, Told
 from ronghe.signals import Batch
 from ronghe.signals import quality as q
 from ronghe.text import Text
@@ -182,5 +183,33 @@ async def test_what_a_change_could_not_put_back_is_an_alarm(make: Callable[[], N
         assert case.id in alarm.text.in_("zh")
         assert await advise(node, 1040.0) == "done"
         await until(lambda: not node.alarms.is_active(KEY), "the end of the alarm")
+    finally:
+        await node.stop()
+
+
+async def test_an_app_invents_nobody_who_decides(make: Callable[[], Node]) -> None:
+    node = make()
+    await node.start()
+    try:
+        await until(lambda: node.latest.get("line/speed", node.clock())[1] == q.GOOD, "a sample")
+        settings, now = (Setting(tag="line/speed", value=1100.0),), node.clock()
+        change = Change(
+            id="c",
+            app="x",
+            name=Text("to B", "换 B"),
+            settings=settings,
+            time=now,
+            expires=now + 600 * S,
+            reason=Text("so", "如此"),
+            ready=("line/speed > 2000",),
+        )
+        case = await node.guard.submit_change(change)
+        told = Result(told=(Told(change="c", who="mallory", says="call off"),))
+        node._result("x", told, now)
+        await asyncio.sleep(0.3)
+        assert node.guard.change(case.id).state == "waiting"
+        node._spoke["x"].add("mallory")  # as `ask` does
+        node._result("x", told, now)
+        await until(lambda: node.guard.change(case.id).state == "rejected", "the end")
     finally:
         await node.stop()

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.guard.line import DOOR, FEED, FIRST, HEAT, MATERIAL, NEW, OLD, STROKE, Line, S
 
+from ronghe.cli.guard import _line
 from ronghe.errors import GuardError, LedgerError
 from ronghe.guard import Advice, ChangeCase, Entry, Guard, Ledger, Setting
 from ronghe.guard.changecase import ChangeEvent
@@ -261,6 +262,40 @@ async def test_its_writes_count_for_the_rate_of_what_comes_after(line: Callable[
     ended = await one.end(two)
     assert ended.state == "refused"
     assert "held for" in ended.history[-1].text.en
+
+
+async def test_every_line_of_the_ledger_can_be_read(line: Callable[..., Line]) -> None:
+    one = line()
+    one.faults[FEED] = "refuses"
+    await one.end(await one.start())
+    assert one.ledger is not None
+    lines = [_line(e, {}) for e in one.ledger.entries(kind="change")]
+    assert any("C1 [writing] guard: line1/press/heat: writing 185 °C, was 160 °C" in text for text in lines)
+    assert "[rolled_back]" in lines[-1]
+
+
+async def test_a_ledger_that_cannot_be_written_writes_nothing_and_is_told_once_a_second(line: Callable[..., Line]) -> None:
+    one = line()
+    case = await one.start()
+    tries = 0
+
+    def full(kind: str, body: Any) -> Entry:
+        nonlocal tries
+        tries += 1
+        raise LedgerError(Text("the disk is full", "磁盘已满"))
+
+    assert one.ledger is not None
+    keep, one.ledger.append = one.ledger.append, full  # type: ignore[method-assign]
+    with pytest.raises(LedgerError):
+        await one.run(1)
+    for _ in range(20):
+        await one.guard.pulse()
+        await asyncio.sleep(0.01)
+    assert tries <= 2
+    assert one.writes == []
+    one.ledger.append = keep  # type: ignore[method-assign]
+    one.seen[FIRST] = 1.0
+    assert (await one.end(case)).state == "done"
 
 
 async def test_two_changes_at_once_take_their_turn(line: Callable[..., Line]) -> None:

@@ -92,6 +92,7 @@ class Guard:
         self._changes = Changes(bench, self._locks)
         self._busy: dict[str, asyncio.Task[Any]] = {}
         self._errors: list[BaseException] = []
+        self._failing: set[str] = set()  # what went wrong since the last tick is not tried again before the next
 
     # --- what people and apps ask for ----------------------------------------------------------------------------------------------
 
@@ -251,6 +252,7 @@ class Guard:
             self._note_stop()
         except LedgerError as e:
             self._errors.append(e)
+        self._failing.clear()
         await self.pulse()
         for case_id in list(self._docket.open.values()):
             if case_id not in self._busy:
@@ -269,8 +271,9 @@ class Guard:
         """As `tick`, for the changes alone, so that each of their steps need not wait for a second: about ten times a second. Never raises;
         what went wrong is raised by the next `tick`."""
         for change_id in self._changes.open():
-            if change_id not in self._busy or self._busy[change_id].done():
+            if change_id in self._busy and self._busy[change_id].done():
                 self._collect(change_id)
+            if change_id not in self._busy and change_id not in self._failing:
                 self._busy[change_id] = asyncio.create_task(self._changes.turn(change_id), name=f"change {change_id}")
         await asyncio.sleep(0)
 
@@ -280,6 +283,7 @@ class Guard:
         if task is not None and not task.cancelled() and (error := task.exception()) is not None:
             log.error("case %s: %s", case_id, error)
             self._errors.append(error)
+            self._failing.add(case_id)
 
     def _note_stop(self) -> None:
         """Puts into the ledger that the file STOP came or went by hand."""

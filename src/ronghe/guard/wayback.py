@@ -77,7 +77,7 @@ class WayBack:
         if seen.value is None:
             if stopped := bench.stop.why():
                 return self._lost(case, put, Text(f"the kill switch is on: {stopped}", f"停写开关已启用：{stopped}"))
-            if _given_up(case):
+            if late and _given_up(case):
                 return self._lost(case, put, _GIVEN_UP)
             return "unseen" if late else "wait"
         arrived = bench.view.arrived(put.tag)
