@@ -96,7 +96,7 @@ def _causes(words: _Words, job: Job, pieces: list[Piece], end: Tick) -> tuple[Ca
     """Largest share first. Work and release count only as far as they alone are too long for the due date."""
     assert job.due is not None
     late, work = end - job.due, sum(p.end - p.start for p in pieces if p.kind == "work")
-    begin = pieces[0].start
+    begin = pieces[0].start if pieces else end
     base = begin + work - job.due  # lateness if nothing had ever waited; below 0 there was room
     waits: dict[tuple[str, str, str], Tick] = {}
     for p in pieces:

@@ -253,27 +253,31 @@ def plan_of(a: Arrays, w: Work, by: str, seconds: float) -> Plan:
 def _fixed(a: Arrays, w: Work, machines: list[str]) -> list[Assigned]:
     """What is fixed, set-ups right before it as the machine's earlier operations leave it; equal ones on a machine for batches are one."""
     t, found = a.tables, []
-    on: dict[int, list[tuple[int, int, int]]] = {}
-    for i in w.order:
-        on.setdefault(int(t.choice[w.op[i, PICK], C_MACHINE]), []).append((int(w.op[i, START]), int(w.op[i, END]), int(t.op[i, FAMILY])))
+    on: dict[int, list[tuple[int, int, int, int]]] = {}  # start, end, which comes first where both are equal, family
+    for x, i in enumerate(w.order):
+        row = (int(w.op[i, START]), int(w.op[i, END]), x, int(t.op[i, FAMILY]))
+        on.setdefault(int(t.choice[w.op[i, PICK], C_MACHINE]), []).append(row)
     for m, name in enumerate(machines):
+        rows = [
+            (int(t.op[f, FIXED_START]), int(t.op[f, FIXED_END]), x - len(t.op), int(t.op[f, FAMILY]), int(f))
+            for x, f in enumerate(t.fix[t.machine[m, M_FIX] : t.machine[m + 1, M_FIX]])
+        ]
+        lying = sorted([*on.get(m, []), *(r[:4] for r in rows)])
         equal: dict[tuple[int, int, int], list[int]] = {}
-        for f in t.fix[t.machine[m, M_FIX] : t.machine[m + 1, M_FIX]]:
-            equal.setdefault((int(t.op[f, FIXED_START]), int(t.op[f, FIXED_END]), int(t.op[f, FAMILY])), []).append(int(f))
-        lying = sorted([*on.get(m, []), *equal])
-        size = int(t.machine[m, M_BATCH])
-        for (start, end, family), rows in equal.items():
-            before = next((x for s, e, x in reversed(lying) if x and (s, e) < (start, end)), int(t.machine[m, M_FAMILY]))
-            for x, f in enumerate(rows):
-                setup = int(t.setup[t.machine[m, M_SETUPS], before, family]) if before and family and not t.op[f, BEGUN] else 0
-                found.append(
-                    Assigned(
-                        operation=a.operations[f].name,
-                        machine=name,
-                        setup_start=int(back(t.window_ptr, t.window, t.op[f, FIXED_CALENDAR], start, setup)),
-                        start=start,
-                        end=end,
-                        batch=len(t.op) + rows[x - x % size] if size > 1 and len(rows) > 1 else 0,
-                    )
+        for start, end, rank, family, f in rows:
+            batch = equal.setdefault((start, end, family), [])
+            batch.append(f)
+            before = next((r[3] for r in reversed(lying) if r[3] and r[:3] < (start, end, rank)), int(t.machine[m, M_FAMILY]))
+            setup = int(t.setup[t.machine[m, M_SETUPS], before, family]) if before and family and not t.op[f, BEGUN] else 0
+            first = batch[(len(batch) - 1) // int(t.machine[m, M_BATCH]) * int(t.machine[m, M_BATCH])]
+            found.append(
+                Assigned(
+                    operation=a.operations[f].name,
+                    machine=name,
+                    setup_start=int(back(t.window_ptr, t.window, t.op[f, FIXED_CALENDAR], start, setup)),
+                    start=start,
+                    end=end,
+                    batch=len(t.op) + first if t.machine[m, M_BATCH] > 1 else 0,
                 )
+            )
     return found
