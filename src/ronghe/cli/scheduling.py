@@ -19,6 +19,7 @@ from ronghe.errors import AppError
 from ronghe.text import Text, language
 
 _WITHIN = 45.0  # s of solving, after which an evaluation ends that is not told to be full
+_SHOWN = 5  # late jobs named
 _KINDS = {".json": "json", ".csv": "csv", ".xlsx": "xlsx", ".ics": "ics"}
 
 
@@ -139,10 +140,20 @@ def _write(problem: Problem, plan: Plan, output: Path) -> None:
         raise AppError(Text(f"cannot be written: {e.strerror}", f"无法写入：{e.strerror}"), where=str(output)) from e
 
 
-def _late(problem: Problem, plan: Plan) -> int:
-    """How many jobs end after they are due."""
+def _late(problem: Problem, plan: Plan) -> dict[str, int]:
+    """The jobs that end after they are due, and by how much, the latest first."""
     job = {o.name: j for j in problem.jobs for o in j.operations}
-    return len({job[a.operation].name for a in plan.assigned if (due := job[a.operation].due) is not None and a.end > due})
+    late: dict[str, int] = {}
+    for a in plan.assigned:
+        j = job[a.operation]
+        if j.due is not None and a.end > j.due:
+            late[j.name] = max(a.end - j.due, late.get(j.name, 0))
+    return dict(sorted(late.items(), key=lambda x: -x[1]))
+
+
+def _long(problem: Problem, ticks: int) -> str:
+    """A duration as people read it: hours where the problem has a clock, else ticks."""
+    return f"{ticks * problem.tick / 3600:.1f} h" if problem.start else str(ticks)
 
 
 def _figures(problem: Problem, plan: Plan, faults: list[Text]) -> dict[str, Any]:
@@ -162,7 +173,7 @@ def _figures(problem: Problem, plan: Plan, faults: list[Text]) -> dict[str, Any]
         "machines": len(problem.machines),
     }
     if any(j.due is not None for j in problem.jobs):
-        said |= {"tardiness": plan.tardiness, "late_jobs": _late(problem, plan)}
+        said |= {"tardiness": plan.tardiness, "late_jobs": len(_late(problem, plan))}
     if problem.setups:
         said["setup"] = plan.setup
     return said
@@ -185,12 +196,17 @@ def _summary(problem: Problem, plan: Plan, faults: list[Text]) -> str:
                 f"目标值 {plan.objective:g}；不可能低于 {plan.lower_bound:g}（差距 {100 * plan.gap:.1f} %）",
             )
         )
-    out.append(_t(f"make-span {plan.makespan}", f"完工时间 {plan.makespan}"))
+    out.append(_t(f"make-span {_long(problem, plan.makespan)}", f"完工时间 {_long(problem, plan.makespan)}"))
     if any(j.due is not None for j in problem.jobs):
         late = _late(problem, plan)
-        out.append(_t(f"weighted tardiness {plan.tardiness:g}, {late} jobs late", f"加权拖期 {plan.tardiness:g}，{late} 个订单延误"))
+        out.append(
+            _t(f"weighted tardiness {plan.tardiness:g}, {len(late)} jobs late", f"加权拖期 {plan.tardiness:g}，{len(late)} 个订单延误")
+        )
+        out += [_t(f"  {name} by {_long(problem, by)}", f"  {name} 延误 {_long(problem, by)}") for name, by in list(late.items())[:_SHOWN]]
+        if len(late) > _SHOWN:
+            out.append(_t(f"  and {len(late) - _SHOWN} more", f"  另有 {len(late) - _SHOWN} 个"))
     if problem.setups:
-        out.append(_t(f"set-ups {plan.setup}", f"换型 {plan.setup}"))
+        out.append(_t(f"set-ups {_long(problem, plan.setup)}", f"换型 {_long(problem, plan.setup)}"))
     out.append(_t(f"found by {plan.by} in {plan.seconds:.1f} s", f"方法：{plan.by}，用时 {plan.seconds:.1f} 秒"))
     if faults:
         out += [_t("the plan does NOT hold:", "计划未通过校验："), *(f.in_(language()) for f in faults)]
