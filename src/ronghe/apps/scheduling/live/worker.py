@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from ronghe.apps.scheduling.live.board import Board, State, begun, measured
+from ronghe.apps.scheduling.live.warm import compiled
 from ronghe.apps.scheduling.problem import Plan
 from ronghe.errors import RongheError
 from ronghe.text import Text
@@ -25,6 +26,7 @@ class Worker:
         self._wake = threading.Condition()
         self._until = 0.0  # by the monotonic clock
         self._closed = False
+        self._compiled = False
         self._thread: threading.Thread | None = None
         self.improving = False
         self.failed: Text | None = None  # why there is no plan, or no better one
@@ -86,6 +88,14 @@ class Worker:
                     self.improving = False
 
     def _once(self, state: State) -> None:
+        if not self._compiled:
+            began = time.monotonic()
+            compiled(lambda: self._closed)
+            self._compiled = True
+            with self._wake:
+                if self._closed:
+                    return
+                self._until += time.monotonic() - began if self._until else 0.0
         from ronghe.apps.scheduling import solve
 
         if state.plan is None:
