@@ -17,6 +17,7 @@ from ronghe.apps.scheduling.search.decode import BEST, PICK, Work, decode, load,
 from ronghe.apps.scheduling.search.placing import Shop, shop
 
 _SLICE: Final = 0.02  # s of a thread between two looks at the clock
+_WORTH: Final = 0.2  # s of a search from which on a second start is worth its milliseconds
 _TELL: Final = 0.2  # s between two plans told
 _HOT: Final = 0.7  # temperature at the start and the end, in mean durations of an operation of mean weight
 _COLD: Final = 0.02
@@ -71,6 +72,13 @@ def improve(
         return plan
     if not len(searchers[0].work.order):
         return _found(a, searchers, began)
+    if len(searchers) > 1 and seconds >= _WORTH:
+        from ronghe.apps.scheduling.dispatch import first  # which stands on this package's kernels
+
+        other = first(a)
+        if other.objective < said:  # a repaired plan may be far from a good one: not every thread needs to begin there
+            for k in range(1, len(searchers), 2):
+                searchers[k] = _Searcher.of(a, other, seed * 1009 + k + 1)
     scale = _scale(a)
 
     def run(x: _Searcher) -> None:
