@@ -184,7 +184,7 @@ class World:
         assert self.mode != "advise", "written in mode advise"
         assert fits, f"{value} without a valid and approved advice that was not written before"
         self.spent.add(fits[0].id)
-        assert self.guard.cases()[0].old == self.force, "what would be put back is not what is in force"
+        assert next(c for c in self.guard.cases() if c.open).old == self.force, "what would be put back is not what is in force"
         recent = sum(abs(new - old) for at, old, new in self.writes if self.now - at < WINDOW * S)
         assert recent + abs(value - self.force) <= RATE + 1e-6, "changed too fast"
         assert all(self.now - at >= HOLD * S for at, _, _ in self.writes), "written again too soon"
