@@ -154,6 +154,7 @@ def test_a_person_in_a_zone_takes_the_presss_permit_until_the_zone_is_free(told:
     case = told.case("press/permit")
     assert [e.kind for e in case] == ["guard.advice", "guard.write", "guard.answer", "guard.confirm"]
     assert case[0].body["advice"]["finding"].startswith("press/press-zone/")
+    assert "orders/standing/press" in {e.body["key"] for e in told.raised("orders")}  # the schedule goes round the press meanwhile
 
 
 def changes(values: list[float]) -> list[float]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ronghe.apps.quality.boards import judge as template_judge
 from ronghe.apps.quality.boards.judge import Templates
 from ronghe.apps.quality.boards.template import Comparer
 from ronghe.demo.boards import boards
+from ronghe.demo.orders import write_works
 from ronghe.demo.rig import SENSORS, cycles, split
 from ronghe.models import save
 from ronghe.text import Text
@@ -59,14 +61,15 @@ class Ports:
 
 
 def write_folder(folder: Path, ports: Ports) -> None:
-    """Writes plant.toml, tags.csv, dictionary.csv, `normal.csv` (load cycles with a good cooler), and the models: learned from it, and of
-    the boards' templates."""
+    """Writes plant.toml, tags.csv, dictionary.csv, the order board's folders, `normal.csv` (cycles with a good cooler), and the models:
+    learned from it, and of the boards' templates."""
     folder.mkdir(parents=True, exist_ok=True)
     for source in files("ronghe.demo").joinpath("plant").iterdir():
         text = source.read_text(encoding="utf-8")
         for name, port in asdict(ports).items():
             text = text.replace(f"@{name.upper()}@", str(port))
         (folder / source.name).write_text(text, encoding="utf-8")
+    write_works(folder, datetime.now(UTC))
     pictures = folder / PICTURES
     shutil.rmtree(pictures, ignore_errors=True)  # of an earlier run
     pictures.mkdir()
