@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ronghe.apps.scheduling.formats.lines import OPERATIONS, Line, base, counts, rows
+from ronghe.apps.scheduling.formats.lines import Line, base, counts, rows
 from ronghe.apps.scheduling.problem import Choice, Job, Machine, Operation, Problem
+from ronghe.apps.scheduling.sound import LARGEST
 from ronghe.text import Text
 
 _Row = list[list[tuple[int, int]]]  # operations of choices
@@ -25,8 +26,8 @@ def parse(path: Path, first: Line, found: Iterator[Line]) -> Problem:
     for line in held:
         read.append(_row(path, line))
         total += len(read[-1])
-        if total > OPERATIONS:
-            raise line.wrong(path, Text(f"more than {OPERATIONS} operations", f"工序超过 {OPERATIONS} 道"))
+        if total > LARGEST:
+            raise line.wrong(path, Text(f"more than {LARGEST} operations", f"工序超过 {LARGEST} 道"))
     used = [(line, pick(m for o in row for m, _ in o)) for pick in (max, min) for line, row in zip(held, read, strict=True)]
     start = base(path, machines, used)
     return Problem(

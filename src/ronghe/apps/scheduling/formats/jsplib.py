@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ronghe.apps.scheduling.formats.lines import OPERATIONS, Line, base, counts, rows
+from ronghe.apps.scheduling.formats.lines import Line, base, counts, rows
 from ronghe.apps.scheduling.problem import Choice, Job, Machine, Operation, Problem
+from ronghe.apps.scheduling.sound import LARGEST
 from ronghe.text import Text
 
 
 def parse(path: Path, first: Line, found: Iterator[Line]) -> Problem:
     """The problem of a file whose first line is given apart. Raises AppError with file and line."""
     jobs, machines = counts(path, first)
-    if jobs * machines > OPERATIONS:
+    if jobs * machines > LARGEST:
         what = Text(
-            f"{jobs * machines} operations: at most {OPERATIONS} are planned at once",
-            f"{jobs * machines} 道工序：一次最多排 {OPERATIONS} 道",
+            f"{jobs * machines} operations: at most {LARGEST} are planned at once",
+            f"{jobs * machines} 道工序：一次最多排 {LARGEST} 道",
         )
         raise first.wrong(path, what)
     held = rows(path, first, jobs, found)

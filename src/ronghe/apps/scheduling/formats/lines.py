@@ -8,13 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from ronghe.apps.scheduling.sound import LARGEST
 from ronghe.errors import AppError
 from ronghe.text import Text
 
 NUMBERS = re.compile(r"[+-]?\d{1,15}(\.\d*)?")
 _WHOLE = re.compile(r"[+-]?\d{1,15}")
-OPERATIONS = 100_000
-"""As many operations as are planned at once."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -58,10 +57,10 @@ def counts(path: Path, first: Line) -> tuple[int, int]:
         raise first.wrong(
             path, Text(f"{jobs} jobs on {machines} machines: nothing to plan", f"{jobs} 个订单、{machines} 台设备：没有可排的内容")
         )
-    if max(jobs, machines) > OPERATIONS:
+    if max(jobs, machines) > LARGEST:
         what = Text(
-            f"{jobs} jobs on {machines} machines: at most {OPERATIONS} operations are planned at once",
-            f"{jobs} 个订单、{machines} 台设备：一次最多排 {OPERATIONS} 道工序",
+            f"{jobs} jobs on {machines} machines: at most {LARGEST} operations are planned at once",
+            f"{jobs} 个订单、{machines} 台设备：一次最多排 {LARGEST} 道工序",
         )
         raise first.wrong(path, what)
     return jobs, machines
@@ -76,8 +75,8 @@ def rows(path: Path, first: Line, jobs: int, found: Iterator[Line]) -> list[Line
             raise line.wrong(path, Text(f"a line more than the {jobs} jobs promised", f"多于首行声明的 {jobs} 个订单"))
         out.append(line)
         held += len(line.words) // 2
-        if held > 50 * OPERATIONS:
-            raise line.wrong(path, Text(f"more than {OPERATIONS} operations", f"工序超过 {OPERATIONS} 道"))
+        if held > 50 * LARGEST:
+            raise line.wrong(path, Text(f"more than {LARGEST} operations", f"工序超过 {LARGEST} 道"))
     if len(out) < jobs:
         last = out[-1] if out else first
         what = Text(f"{jobs} jobs are promised, the file ends after {len(out)}", f"首行声明 {jobs} 个订单，文件在第 {len(out)} 个之后结束")

@@ -16,7 +16,7 @@ import numpy as np
 from ronghe.apps.scheduling.makespan.graph import Graph, Ints, duration, kernel
 
 _NONE = 1 << 62
-_ARCS = 1 << 22  # as many arcs as are told apart at most
+_PAIRS = 1 << 22  # as many arcs, and as many choices, as are told apart at most
 
 
 @kernel
@@ -189,7 +189,7 @@ def _blocks(before, after, release, mp, ms, p, r, t, on, path, length, best, unt
 
 
 @kernel
-def _elsewhere(before, after, release, at, machine, lasts, front, ms, p, r, t, on, path, length, best, left, moves, pick):  # type: ignore[no-untyped-def]
+def _elsewhere(before, after, release, at, machine, lasts, machines, front, ms, p, r, t, on, path, length, best, left, moves, pick):  # type: ignore[no-untyped-def]
     """Offers the neighbours on other machines, at the positions that cannot make a cycle and among which the best is."""
     for k in range(length):
         u = path[k]
@@ -201,7 +201,7 @@ def _elsewhere(before, after, release, at, machine, lasts, front, ms, p, r, t, o
             m = machine[c]
             if m == on[u]:
                 continue
-            forbidden = left[u, m] > moves
+            forbidden = left[(u * machines + m) % len(left)] > moves
             behind, y = -1, front[m]
             while y >= 0 and r[y] + p[y] <= ready:  # those that end before u could begin stay before it
                 behind, y = y, ms[y]
@@ -275,9 +275,8 @@ class Space(NamedTuple):
     def of(cls, operations: int, machines: int) -> Space:
         """Space for so many."""
         n = operations
-        sizes = [n + 1] * 10 + [machines] * 2 + [9, min(n * n, _ARCS)]
-        flat = [np.zeros(size, np.int64) for size in sizes]
-        return cls._make([*flat, np.zeros((n, machines), np.int64)])
+        sizes = [n + 1] * 10 + [machines] * 2 + [9, min(n * n, _PAIRS), min(n * machines, _PAIRS)]
+        return cls._make(np.zeros(size, np.int64) for size in sizes)
 
 
 def search(
@@ -325,7 +324,7 @@ def _search(  # type: ignore[no-untyped-def]
         pick[0], pick[5] = _NONE, 0
         _blocks(before, after, release, mp, ms, p, r, t, on, path, length, best, until, moves, segment, heads, pick)
         if flexible:
-            _elsewhere(before, after, release, at, machine, lasts, front, ms, p, r, t, on, path, length, best, left, moves, pick)
+            _elsewhere(before, after, release, at, machine, lasts, machines, front, ms, p, r, t, on, path, length, best, left, moves, pick)
         if pick[5] == 0:
             break  # nothing on a longest path can be moved: it is a job's own length
         u, m, behind = (pick[2], pick[3], pick[4]) if pick[2] >= 0 else (pick[6], pick[7], pick[8])
@@ -334,7 +333,7 @@ def _search(  # type: ignore[no-untyped-def]
         if m == was_on:
             _forbid(ms, mp, u, behind, until, tenure, n)
         else:
-            left[u, was_on] = tenure + np.random.randint(length)
+            left[(u * machines + was_on) % len(left)] = tenure + np.random.randint(length)
         _put(mp, ms, front, on, u, m, behind)
         p[u] = duration(at, machine, lasts, u, m)
         makespan = _longest(before, after, release, mp, ms, p, order, r, t, waits)
