@@ -69,4 +69,5 @@ export interface Answer {
   plan: Plan | null;
   problems?: { text: Text }[];
   delta?: { moved?: number };
+  moved?: { order: string; before: string; after: string; minutes: number | null }[]; // before, after: vehicles
 }
