@@ -23,6 +23,7 @@ _SUMMARIES = {
     "query": Text("read the historian: table, CSV, Parquet, SQL", "查询历史库：表格、CSV、Parquet、SQL"),
     "ledger": Text("show and verify what was done and what it was worth", "查看与校验账本：做了什么、值多少"),
     "maintenance": Text("state detection on files: fit, evaluate, run", "设备状态检测：训练、评估、运行"),
+    "plan": Text("stock, shop and trucks as one chain; what an event does to it", "库存、车间与车辆统一计划，并推演事件影响"),
     "user": Text("users and roles of the console", "控制台用户与角色"),
     "demo": Text("the demonstration plant, real recordings over real protocols", "演示工厂：真实录波，真实协议"),
     "bench": Text("measure against named peers", "与同类产品对比测量"),
