@@ -136,6 +136,47 @@ def _of(problem: Problem) -> Arrays:
     uses = [[(material[q], x) for q, x in o.uses.items()] for o in operations]
     made = list(calendars.made)
     fixed = _fixed(problem, operations, index, fix_calendar, made)
+    op = _operations(problem, operations, index, family, crew, fixed, fix_calendar, before)
+    rows: dict[int, list[list[Any]]] = {CHOICE: [*choice], BEFORE: [*before], PEOPLE: [*people], USES: [*uses]}
+    for column, row in rows.items():
+        op[:, column] = np.cumsum([0, *map(len, row)])
+    setup_class, setup = _setups(problem, family)
+    on: list[list[int]] = [[] for _ in problem.machines]
+    for f in sorted(problem.fixed, key=lambda f: (f.start, fixed[f.operation][1])):
+        on[machine[f.machine]].append(index[f.operation])
+    supply_ptr, supply = _supply(problem, operations, index, material)
+    w = problem.weights
+    tables = Tables(
+        op=op,
+        choice=_flat(choice, 3),
+        before=np.array([b for r in before for b in r], np.int64),
+        people=_flat(people, 2),
+        uses=np.array([x for r in uses for x in r], np.float64).reshape(-1, 2),
+        job=_jobs(problem),
+        machine=_machines(problem, family, setup_class, on),
+        setup=setup,
+        fix=np.array([i for r in on for i in r], np.int64),
+        window_ptr=np.cumsum([0, *map(len, made)], dtype=np.int64),
+        window=_flat(made, 3),
+        pool=np.array([p.size for p in problem.pools], np.int64),
+        supply_ptr=supply_ptr,
+        supply=supply,
+        scalars=np.array([problem.now, w.makespan, w.tardiness, w.setup], np.float64),
+    )
+    return Arrays(problem, tables, tuple(operations), index, machine)
+
+
+def _operations(
+    problem: Problem,
+    operations: list[Operation],
+    index: dict[str, int],
+    family: dict[str, int],
+    crew: list[int],
+    fixed: dict[str, tuple[Tick, Tick]],
+    fix_calendar: dict[str, int],
+    before: list[list[int]],
+) -> Ints:
+    """`Tables.op` but for where the rows of an operation begin in other tables."""
     at = [fixed.get(o.name, (0, 0)) for o in operations]
     now = problem.now
     op = np.zeros((len(operations) + 1, 15), np.int64)
@@ -154,38 +195,16 @@ def _of(problem: Problem) -> Arrays:
     }
     for column, values in columns.items():
         op[:-1, column] = values
-    rows: dict[int, list[list[Any]]] = {CHOICE: [*choice], BEFORE: [*before], PEOPLE: [*people], USES: [*uses]}
-    for column, row in rows.items():
-        op[:, column] = np.cumsum([0, *map(len, row)])
-    setup_class, setup = _setups(problem, family)
-    on: list[list[int]] = [[] for _ in problem.machines]
-    for f in sorted(problem.fixed, key=lambda f: (f.start, fixed[f.operation][1])):
-        on[machine[f.machine]].append(index[f.operation])
+    return op
+
+
+def _machines(problem: Problem, family: dict[str, int], setup_class: Ints, fixed: list[list[int]]) -> Ints:
     machines = np.zeros((len(problem.machines) + 1, 4), np.int64)
     machines[:-1, M_BATCH] = [m.batch for m in problem.machines]
     machines[:-1, M_SETUPS] = setup_class
     machines[:-1, M_FAMILY] = [family[m.family] for m in problem.machines]
-    machines[:, M_FIX] = np.cumsum([0, *map(len, on)])
-    supply_ptr, supply = _supply(problem, operations, index, material)
-    w = problem.weights
-    tables = Tables(
-        op=op,
-        choice=_flat(choice, 3),
-        before=np.array([b for r in before for b in r], np.int64),
-        people=_flat(people, 2),
-        uses=np.array([x for r in uses for x in r], np.float64).reshape(-1, 2),
-        job=_jobs(problem),
-        machine=machines,
-        setup=setup,
-        fix=np.array([i for r in on for i in r], np.int64),
-        window_ptr=np.cumsum([0, *map(len, made)], dtype=np.int64),
-        window=_flat(made, 3),
-        pool=np.array([p.size for p in problem.pools], np.int64),
-        supply_ptr=supply_ptr,
-        supply=supply,
-        scalars=np.array([now, w.makespan, w.tardiness, w.setup], np.float64),
-    )
-    return Arrays(problem, tables, tuple(operations), index, machine)
+    machines[:, M_FIX] = np.cumsum([0, *map(len, fixed)])
+    return machines
 
 
 def _before(problem: Problem, index: dict[str, int]) -> list[list[int]]:
