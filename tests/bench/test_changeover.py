@@ -43,7 +43,7 @@ def test_the_peer_and_the_search_agree_on_small_disturbed_shops(seed: int) -> No
 def test_the_schedules_are_measured() -> None:
     found = schedules(False, Extent(seeds=1, long=1, better=0.2, peer=1.0, large=1))
     worth = found["tardiness_h"]
-    assert set(worth) == {"before, ATC", "before, ATCS", "before, 1 s", "repaired", "ATC", "ATCS", "1 s", "long", "CP-SAT"}
+    assert set(worth) == {"before, ATC", "before, ATCS", "before, 1 s", "repaired", "ATC", "ATCS", "1 s", "start", "long", "CP-SAT"}
     assert worth["1 s"] <= worth["repaired"]
     assert found["tardiness_1s_to_atcs"] == pytest.approx(worth["1 s"] / worth["ATCS"])
     assert found["feasible_ms"] >= found["feasible_ms_p50"] > 0
