@@ -15,8 +15,8 @@ test: $(VENV)/.tests           ## every test, against the built wheel, the brows
 	$(BIN)/python -m pytest -n 2 --dist loadfile   # most of them wait for devices, so two at once even on one core
 
 check: $(VENV)/.checks         ## format, lint, types, floors
-	$(BIN)/ruff format --check src tests tools
-	$(BIN)/ruff check src tests tools
+	$(BIN)/ruff format --check src tests tools conftest.py
+	$(BIN)/ruff check src tests tools conftest.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -30,8 +30,8 @@ web:                           ## rebuild the console's page (needs Node.js 20);
 	cd web && npm ci --no-audit --no-fund && npm run build
 
 format: $(VENV)/.checks
-	$(BIN)/ruff check --fix src tests tools
-	$(BIN)/ruff format src tests tools
+	$(BIN)/ruff check --fix src tests tools conftest.py
+	$(BIN)/ruff format src tests tools conftest.py
 
 clean:
 	rm -rf $(VENV) dist build demo-plant
