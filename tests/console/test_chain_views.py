@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from browser import Watched, axe
+from conftest import Open
 from playwright.sync_api import Locator, Page, expect
 from works import Works
 
-from conftest import Open
 from ronghe.console import Role
 
 SHOP, CHANGE, TRUCKS, STORE = "#/apps/shop/schedule", "#/apps/change/changeover", "#/apps/trucks/routes", "#/apps/store/stock"
