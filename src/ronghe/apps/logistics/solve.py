@@ -17,12 +17,15 @@ import msgspec
 
 from ronghe.apps.logistics.engine import MANNERS, Engine
 from ronghe.apps.logistics.problem import Order, Plan, Problem, Status
-from ronghe.apps.logistics.schedule import Facts, plan
+from ronghe.apps.logistics.schedule import Facts, Visit, plan, visits_of
 from ronghe.apps.logistics.sound import why_not
+from ronghe.apps.logistics.strings import Strings, fits
 from ronghe.text import Text
 
 _TELL: Final = 0.25  # s between two plans told
 _PATIENCE: Final = 0.4  # part of the time after which a plan that leaves orders out is better than none
+_STRINGS_FROM: Final = 3.0  # s below which string removals are not worth their compiling
+_STRINGS: Final = 0.85  # part of the time that they have; PyVRP goes on from there
 _CROWDED: Final = Text("no vehicle has the time or the room left", "车辆剩余时间或容量不足")
 
 
@@ -39,6 +42,14 @@ class _Run:
 
     def over(self) -> bool:
         return time.monotonic() >= self.ends or (self.stop is not None and self.stop())
+
+    def due(self) -> bool:
+        """Whether a better plan is to be told now, and notes that it is."""
+        with self.lock:
+            now = time.monotonic()
+            due = self.told is not None and now - self.said >= _TELL
+            self.said = now if due else self.said
+        return due
 
 
 def solve(
@@ -81,9 +92,10 @@ def _search(run: _Run, engine: Engine, seed: int, workers: int, start: Plan | No
         return run.over() or (patience is not None and best_cost >= _NOTHING and time.monotonic() >= patience)
 
     def consider(solution: Any) -> None:
-        if not solution.is_feasible():
-            return
-        found = plan(facts, engine.visits(solution), by="PyVRP")
+        if solution.is_feasible():
+            take(plan(facts, engine.visits(solution), by="PyVRP"))
+
+    def take(found: Plan) -> None:
         with run.lock:
             if found.status == "infeasible" or (run.best is not None and rank(found, problem) >= rank(run.best, problem)):
                 return
@@ -94,19 +106,62 @@ def _search(run: _Run, engine: Engine, seed: int, workers: int, start: Plan | No
     problem = facts.problem
 
     def found(solution: Any) -> None:
-        with run.lock:
-            now = time.monotonic()
-            due = run.told is not None and now - run.said >= _TELL
-            run.said = now if due else run.said
-        if due:
+        if run.due():
             consider(solution)
 
+    began = time.monotonic()
+    long_enough = run.ends - began >= _STRINGS_FROM
+    strings = _StringsFirst(run, facts, began, take) if long_enough and not engine.leave_out and fits(problem) else None
+
     def one(k: int) -> Any:
-        return engine.run(give_up, seed + k, MANNERS[k % len(MANNERS)], begin, found)
+        manner = MANNERS[k % len(MANNERS)]
+        if strings is None:
+            return engine.run(give_up, seed + k, manner, begin, found)
+        if k:  # meanwhile the first may have to compile
+            consider(engine.run(lambda _: run.over() or strings.ready.is_set(), seed + k, manner, begin, found))
+        strings.search(seed + k)
+        best = engine.solution(run.best) if run.best is not None else None
+        return engine.run(give_up, seed + k, manner, best, found)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for solution in pool.map(one, range(max(1, workers))):
             consider(solution)
+
+
+@dataclass(frozen=True, slots=True)
+class _StringsFirst:
+    """String removals in every thread, for the first part of the time. `take` is given plans; `ready` is set once all is compiled."""
+
+    run: _Run
+    facts: Facts
+    began: float
+    take: Callable[[Plan], None]
+    ready: threading.Event = field(default_factory=threading.Event)
+
+    def share(self) -> float:
+        """Of the time for strings, what is over."""
+        return 1.0 if self.run.over() else (time.monotonic() - self.began) / (_STRINGS * (self.run.ends - self.began))
+
+    def search(self, seed: int) -> None:
+        """Leaves its best with `take`. Where the vehicles hardly suffice it begins from the best plan that there is, or not at all."""
+        problem = self.facts.problem
+        number = {o.name: i for i, o in enumerate(problem.orders)}
+        search = Strings(problem, seed)
+        built = search.build()
+        self.ready.set()
+        start = self.run.best
+        if start is not None and start.status == "feasible":
+            search.follow([[number[v.name] for v in visits_of(r)] for r in start.routes])
+        elif not built:
+            return
+        search.run(self.share, lambda: self.leave(search) if self.run.due() else None)
+        self.leave(search)
+
+    def leave(self, search: Strings) -> None:
+        """The best of a search, as a plan."""
+        orders, vehicles = self.facts.problem.orders, self.facts.problem.vehicles
+        routes = [(v.name, [Visit("serve", orders[i].name) for i in r]) for v, r in zip(vehicles, search.best, strict=False)]
+        self.take(plan(self.facts, routes, by="SISR"))
 
 
 _NOTHING: Final = 1 << 62  # what PyVRP calls the cost of no feasible solution is above
