@@ -26,6 +26,7 @@ _TELL: Final = 0.25  # s between two plans told
 _PATIENCE: Final = 0.4  # part of the time after which a plan that leaves orders out is better than none
 _STRINGS_FROM: Final = 3.0  # s below which string removals are not worth their compiling
 _STRINGS: Final = 0.85  # part of the time that they have; PyVRP goes on from there
+_EXCHANGES: Final = 6  # parts of that time, after which each search goes on from the best of all
 _CROWDED: Final = Text("no vehicle has the time or the room left", "车辆剩余时间或容量不足")
 
 
@@ -149,13 +150,29 @@ class _StringsFirst:
         search = Strings(problem, seed)
         built = search.build()
         self.ready.set()
-        start = self.run.best
-        if start is not None and start.status == "feasible":
-            search.follow([[number[v.name] for v in visits_of(r)] for r in start.routes])
-        elif not built:
+        if not self.follow(search, number) and not built:
             return
-        search.run(self.share, lambda: self.leave(search) if self.run.due() else None)
+        exchange = 1
+
+        def share() -> float:
+            nonlocal exchange
+            done = self.share()
+            if exchange / _EXCHANGES <= done < 1.0:
+                exchange += 1
+                self.leave(search)
+                self.follow(search, number)
+            return done
+
+        search.run(share, lambda: self.leave(search) if self.run.due() else None)
         self.leave(search)
+
+    def follow(self, search: Strings, number: dict[str, int]) -> bool:
+        """Goes on from the best plan that there is, where it is better than all that the search has seen."""
+        best = self.run.best
+        if best is None or best.status != "feasible" or 0 < search.cost <= round(best.objective * self.facts.problem.money):
+            return False
+        search.follow([[number[v.name] for v in visits_of(r)] for r in best.routes])
+        return True
 
     def leave(self, search: Strings) -> None:
         """The best of a search, as a plan."""

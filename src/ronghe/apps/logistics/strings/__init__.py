@@ -20,7 +20,7 @@ _SLICE: Final = 0.1  # s of search between two looks at the clock
 _RATE: Final = 20_000  # rounds a second to begin with, until it is measured
 _NEIGHBOURS: Final = 500  # at most, of a customer
 _LARGEST: Final = 1 << 28  # way, in money: sums of some fit 32 bits
-_WARM: Final = 0.3  # temperature at the beginning, and at the end: parts of the mean cost of a leg
+_WARM: Final = 0.4  # temperature at the beginning, and at the end: parts of the mean cost of a leg
 _COOL: Final = 0.01
 
 
