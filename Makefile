@@ -49,11 +49,13 @@ $(VENV)/.wheel: $(VENV)/bin/python $(SOURCES)
 $(VENV)/.runs: $(VENV)/.wheel
 	$(BIN)/python -m pip install --quiet --no-compile --upgrade "$$(echo dist/*.whl)[camera,planning]"
 	$(BIN)/python -m pip install --quiet --no-compile --force-reinstall --no-deps dist/*.whl
+	$(BIN)/python tools/compile.py
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.wheel
 	$(BIN)/python -m pip install --quiet "$$(echo dist/*.whl)[test]"
 	$(BIN)/python -m pip install --quiet --no-compile --force-reinstall --no-deps dist/*.whl
+	$(BIN)/python tools/compile.py
 	touch $@ $(VENV)/.runs
 
 $(VENV)/.benches: $(VENV)/.wheel

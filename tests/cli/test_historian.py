@@ -103,7 +103,7 @@ def test_raw_as_csv_from_a_store_folder(plant: Path) -> None:
 def test_aggregates_as_json(plant: Path) -> None:
     text = answer(plant, "*temperature", "-20min", "--every", "1min", "--function", "mean", "--function", "count", "--format", "json")
     rows = json.loads(text)
-    assert all(r["mean"] == 20.25 for r in rows)
+    assert all(r["mean"] == 20.25 for r in rows if r["count"])  # the first and the last minute may hold nothing but a bad sample
     assert sum(r["count"] for r in rows) == 540
     assert {r["tag"] for r in rows} == {"line1/pump1/temperature"}
     assert all(0 < r["good"] < 1 for r in rows[1:-1])

@@ -25,6 +25,7 @@ class Worker:
         self._board = board
         self._wake = threading.Condition()
         self._until = 0.0  # by the monotonic clock
+        self._asked = 0  # times: what is asked for while it works is not over with it
         self._closed = False
         self._compiled = False
         self._thread: threading.Thread | None = None
@@ -48,6 +49,7 @@ class Worker:
         """Asks for so many seconds from now."""
         with self._wake:
             self._until = time.monotonic() + seconds
+            self._asked += 1
             self.improving = seconds > 0
             if self.improving and self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._work, name="scheduling", daemon=True)
@@ -74,6 +76,7 @@ class Worker:
                     self._wake.wait()
                 if self._closed:
                     return
+                asked = self._asked
             state = self._board.state
             try:
                 self._once(state)
@@ -84,7 +87,7 @@ class Worker:
                 log.exception("improving failed")
                 self.failed = Text("internal error; see the log of the node", "内部错误，详见节点日志")
             with self._wake:
-                if self._board.state.version == state.version or self.failed is not None:
+                if (self._board.state.version == state.version and self._asked == asked) or self.failed is not None:
                     self.improving = False
 
     def _once(self, state: State) -> None:
