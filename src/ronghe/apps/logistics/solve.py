@@ -63,7 +63,7 @@ def solve(
     told: Callable[[Plan], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Plan:
-    """The best plan found in `seconds`, never worse than `start`. Threads differ in their seeds; PyVRP frees the interpreter meanwhile.
+    """The best plan found in `seconds`, never worse than `start`. Threads have their own seeds and search without the interpreter's lock.
 
     `told` is given better plans as they come, from those threads; `stop` ends it early. Where not everything that must be served can be,
     the plan leaves out as little as it can ("partial") and says why. Raises MissingExtra without PyVRP.
@@ -94,7 +94,8 @@ def _search(run: _Run, engine: Engine, seed: int, workers: int, start: Plan | No
 
     def consider(solution: Any) -> None:
         if solution.is_feasible():
-            take(plan(facts, engine.visits(solution), by="PyVRP"))
+            alone = run.best is None or "SISR" not in run.best.by
+            take(plan(facts, engine.visits(solution), by="PyVRP" if alone else "SISR, PyVRP"))
 
     def take(found: Plan) -> None:
         with run.lock:
