@@ -6,6 +6,6 @@
     repair.breakdown(…), repair.rush(…) …, repair.repair(problem, old) -> Plan      after a disturbance, in milliseconds
     explain.why_late(problem, plan, job), explain.conflict(problem)                 causes, and what was found to help
 
-`problem` says what the words mean; sound, arrays, bounds, dispatch and repair stand on it alone. On a node: `app` with live/ keeps a plan, changeover/
-carries a recipe through the guard.
+`problem` says what the words mean; sound, arrays, bounds, dispatch and repair stand on it alone. On a node: `app` with live/ keeps a plan,
+changeover/ carries a recipe through the guard.
 """
