@@ -119,6 +119,8 @@ def test_a_folder_is_measured_and_a_sample_says_so(tmp_path: Path) -> None:
     assert (report["n"], report["of"], report["sample"]) == (2, 2, False)
     sample = ronghe("evaluate", tmp_path, "--best", best, "--seconds", 40)
     assert "a sample of 1 of 2" in sample.stdout
+    inner = json.loads(ronghe("evaluate", tmp_path / "one", "--best", best, "--seconds", 20, "--full", "--json").stdout)
+    assert [r["name"] for r in inner["instances"]] == ["one/small"]
     assert "没有表中列出的算例" in ronghe("evaluate", tmp_path, "--best", best, "--only", "ta", lang="zh").stderr
 
 

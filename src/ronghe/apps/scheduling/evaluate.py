@@ -79,8 +79,8 @@ def instances(folder: Path, best: Path, only: tuple[str, ...] = ()) -> list[Inst
         raise AppError(Text(f"is no table of the best known: {e}", f"不是最优已知值表：{e}"), where=str(best)) from e
     out = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        key = next((k for k in (name, path.stem) if k in known), None)
+        parts = path.resolve().with_suffix("").parts  # a table may name SET/INSTANCE where the folder is that of the set
+        key = next((k for k in ("/".join(parts[-n:]) for n in (3, 2, 1)) if k in known), None)
         if key is not None and (not only or path.stem.startswith(only) or key.startswith(only)):
             out.append(Instance(path, key, _set(key), known[key]))
     if not out:
