@@ -58,6 +58,7 @@ class Board:
         self._source, self._path, self._clock = source, state / "routes.json", clock
         self._wake = threading.Condition(threading.RLock())
         self._until = 0.0  # by the monotonic clock
+        self._asked = 0  # times: what is asked for while it works is not over with it
         self._closed = self.improving = False
         self._events = 0  # that happened
         self._thread: threading.Thread | None = None
@@ -154,6 +155,7 @@ class Board:
         with self._wake:
             seconds = seconds if self.shown.planned else max(seconds, _FIRST)
             self._until = time.monotonic() + seconds
+            self._asked += 1
             self.improving = seconds > 0
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._work, name="logistics", daemon=True)
@@ -180,7 +182,7 @@ class Board:
                     self._wake.wait()
                 if self._closed:
                     return
-                shown, events = self.shown, self._events
+                shown, events, asked = self.shown, self._events, self._asked
             try:
                 self._once(shown, events)
                 self.failed = None
@@ -190,7 +192,8 @@ class Board:
                 log.exception("improving failed")
                 self.failed = Text("internal error; see the log of the node", "内部错误，详见节点日志")
             with self._wake:
-                self.improving = time.monotonic() < self._until and self.failed is None and self._events != events
+                more = self._events != events or self._asked != asked
+                self.improving = time.monotonic() < self._until and self.failed is None and more
 
     def _once(self, shown: Shown, events: int) -> None:
         """Improves one state until the time is over or something happens."""
