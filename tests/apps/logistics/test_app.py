@@ -153,9 +153,10 @@ def test_an_event_that_says_nothing_is_refused(apps: Any, event: object) -> None
 def test_people_improve_stop_and_reload(apps: Any, plant: Plant) -> None:
     app = apps()
     planned(app)
-    ask(app, "improve", seconds=0.5)
+    ask(app, "improve", seconds=1)
+    time.sleep(0.3)  # it has begun
     assert ask(app, "improve", seconds=60)["improving"]
-    time.sleep(2)
+    time.sleep(1.5)
     assert ask(app, "plan")["improving"]  # asked for while it improved: that is not over with what was asked before
     ask(app, "stop")
     planned(app)
