@@ -15,6 +15,7 @@ RongheError
 ├── GuardError          the guard's own set-up or a request that names nothing
 ├── LedgerError         the record is broken or was changed
 ├── ModelError          a model package that does not fit, is damaged, or is used outside its limits
+├── TwinError           a twin that cannot be read, or whose model fails
 ├── AppError            an app's input cannot be used
 └── MissingExtra        an optional part is not installed; names the pip command
 """
@@ -114,6 +115,9 @@ class LedgerError(RongheError): ...
 
 
 class ModelError(RongheError): ...
+
+
+class TwinError(RongheError): ...
 
 
 class AppError(RongheError): ...

@@ -17,6 +17,7 @@ from ronghe.errors import AppError, Problem
 from ronghe.guard.advice import Advice, Evidence
 from ronghe.guard.change import Change, Told
 from ronghe.guard.changecase import ChangeCase
+from ronghe.guard.saving import Saving
 from ronghe.picture import Picture
 from ronghe.plant.model import Plant
 from ronghe.signals import Window
@@ -63,6 +64,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     signals: dict[str, float] = {}
     changes: tuple[Change, ...] = ()
     told: tuple[Told, ...] = ()  # what people told the app (by `ask`, and as operators at least) about its changes
+    savings: tuple[Saving, ...] = ()  # periods that are over, each given once
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""The books: energy performance indicators, carbon, and what was saved."""

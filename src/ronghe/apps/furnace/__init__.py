@@ -1,0 +1,1 @@
+"""Furnaces and processes, tuned inside limits that are never broken."""

@@ -1,0 +1,1 @@
+"""Hot-metal silicon and the heat of a blast furnace."""

@@ -1,0 +1,12 @@
+"""`ronghe furnace`: silicon forecast, Rist balance, set-point tuning, predictive control."""
+
+from __future__ import annotations
+
+import click
+
+from ronghe.text import Text
+
+
+@click.group(help=str(Text("Furnaces and processes: forecast, balance, tuning, control.", "炉窑与流程：预测、平衡、寻优与控制。")))
+def furnace() -> None:
+    """The group; each part's commands are a module of their own."""
