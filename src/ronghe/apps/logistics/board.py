@@ -5,20 +5,19 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from ronghe.apps.improving import Improver, Turn
 from ronghe.apps.logistics import formats, replan, running
 from ronghe.apps.logistics.check import check
 from ronghe.apps.logistics.problem import Order, Place, Plan, Tick, Vehicle
 from ronghe.apps.logistics.roads import with_place
 from ronghe.apps.logistics.running import Day, Rest
 from ronghe.apps.logistics.schedule import Facts, plan
-from ronghe.errors import RongheError
 from ronghe.text import Text
 
 log = logging.getLogger(__name__)
@@ -56,13 +55,9 @@ class Board:
     def __init__(self, source: Path, state: Path, clock: Callable[[], int]) -> None:
         """Reads the day's files, and the plan of an earlier life of the process where it is of the same files. Raises AppError."""
         self._source, self._path, self._clock = source, state / "routes.json", clock
-        self._wake = threading.Condition(threading.RLock())
-        self._until = 0.0  # by the monotonic clock
-        self._asked = 0  # times: what is asked for while it works is not over with it
-        self._closed = self.improving = False
+        self._lock = threading.RLock()
         self._events = 0  # that happened
-        self._thread: threading.Thread | None = None
-        self.failed: Text | None = None
+        self._improver = Improver("logistics", self._once, lambda: self._events)
         self.shown = self._taken_up() or self._fresh()
 
     def _fresh(self) -> Shown:
@@ -124,7 +119,7 @@ class Board:
 
     def happened(self, events: list[replan.Event]) -> None:
         """Something happened: planned anew at once. Raises AppError."""
-        with self._wake:
+        with self._lock:
             day, wrong = self.tried(events)
             self._events += 1
             self._put(day, wrong)
@@ -132,7 +127,7 @@ class Board:
     def reload(self) -> None:
         """The day's files have changed: from the beginning."""
         fresh = self._fresh()
-        with self._wake:
+        with self._lock:
             self._events += 1
             self.shown = Shown(fresh.day, version=self.shown.version + 1)
 
@@ -144,7 +139,7 @@ class Board:
 
     def first(self) -> None:
         """A plan at once where there is none yet and the day is small enough for that."""
-        with self._wake:
+        with self._lock:
             day = self.shown.day
             if not self.shown.planned and len(day.problem.orders) <= _AT_ONCE:
                 left, found = replan.repaired(day, self.now())
@@ -152,55 +147,32 @@ class Board:
 
     def improve(self, seconds: float) -> None:
         """Asks for so many seconds from now."""
-        with self._wake:
-            seconds = seconds if self.shown.planned else max(seconds, _FIRST)
-            self._until = time.monotonic() + seconds
-            self._asked += 1
-            self.improving = seconds > 0
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._work, name="logistics", daemon=True)
-                self._thread.start()
-            self._wake.notify_all()
+        self._improver.improve(seconds if self.shown.planned else max(seconds, _FIRST))
 
     def stop(self) -> None:
         """Enough: the plan stays as it is."""
-        with self._wake:
-            self._until = 0.0
+        self._improver.stop()
 
     def close(self) -> None:
         """Ends the thread."""
-        with self._wake:
-            self._closed, self._until = True, 0.0
-            self._wake.notify_all()
-        if self._thread is not None:
-            self._thread.join(10)
+        self._improver.close()
 
-    def _work(self) -> None:
-        while True:
-            with self._wake:
-                while not self._closed and not self.improving:
-                    self._wake.wait()
-                if self._closed:
-                    return
-                shown, events, asked = self.shown, self._events, self._asked
-            try:
-                self._once(shown, events)
-                self.failed = None
-            except RongheError as e:
-                self.failed = e.what
-            except Exception:  # a bug in a solver must not end dispatching: the plan in force stays
-                log.exception("improving failed")
-                self.failed = Text("internal error; see the log of the node", "内部错误，详见节点日志")
-            with self._wake:
-                more = self._events != events or self._asked != asked
-                self.improving = time.monotonic() < self._until and self.failed is None and more
+    @property
+    def improving(self) -> bool:
+        """Whether it is being improved now."""
+        return self._improver.improving
 
-    def _once(self, shown: Shown, events: int) -> None:
+    @property
+    def failed(self) -> Text | None:
+        """Why there is no better plan."""
+        return self._improver.failed
+
+    def _once(self, turn: Turn) -> None:
         """Improves one state until the time is over or something happens."""
         from ronghe.apps.logistics.solve import solve
 
-        seconds = self._until - time.monotonic()
-        if seconds <= 0:
+        shown, seconds = self.shown, turn.left()
+        if seconds <= 0 or turn.over():
             return
         # What a driver begins while it is being improved must not move: it will have begun when the better plan is there.
         if shown.planned:
@@ -208,17 +180,14 @@ class Board:
         else:
             left, start = running.rest(shown.day, self.now()), None
 
-        def over() -> bool:
-            return self._closed or time.monotonic() >= self._until or self._events != events
-
         def better(found: Plan) -> None:
-            self._better(left, found, events)
+            self._better(left, found, turn.version)
 
-        better(solve(left.problem, seconds=seconds, start=start, told=better, stop=over))
+        better(solve(left.problem, seconds=seconds, start=start, told=better, stop=turn.over))
 
     def _better(self, left: Rest, found: Plan, events: int) -> None:
         wrong = check(left.problem, found)
-        with self._wake:
+        with self._lock:
             if self._events == events and not (wrong and self.shown.planned):
                 self._put(running.merged(self.shown.day, left, found), wrong)
 
