@@ -73,5 +73,6 @@ def test_the_service_promised_is_kept() -> None:
     for t in done:
         slack = 100 * t.outcome.fill.half
         assert t.off > -NEAR - slack, t
+        assert abs(100 * (t.outcome.fill.mean - t.promised)) < NEAR + slack, t
         if t.demand != "slow":
             assert t.off < NEAR + slack, t

@@ -20,7 +20,8 @@ _PERIODS = 10  # of demand in an order; the cost of one is that which makes this
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One case. `off` is in points of fill rate, measured − target."""
+    """One case. `off` is in points of fill rate, measured − target; `promised` is the fill rate that a user is told, from the draws it was
+    chosen on: whole units may give more than the target at the least cost, and then that is said."""
 
     demand: str
     lead: float
@@ -30,6 +31,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     outcome: Outcome
     off: float
+    promised: float
 
 
 def trials(seed: int, *, targets: tuple[float, ...] = TARGETS, chosen_on: int = CHOSEN_ON, measured_on: int = MEASURED_ON) -> list[Trial]:
@@ -46,7 +48,7 @@ def trials(seed: int, *, targets: tuple[float, ...] = TARGETS, chosen_on: int = 
             size = math.ceil(size) if draws.whole else size
             for form, wanted in (("(s, S)", Policy(point=0.0, level=size)), ("(s, nQ)", Policy(point=0.0, quantity=size))):
                 for target in targets:
-                    policy, _ = tune(target, wanted, draws, costs)
+                    policy, chosen = tune(target, wanted, draws, costs)
                     outcome = simulate(policy, fresh.demand, fresh.lead, costs)
                     off = 100 * (outcome.fill.mean - target)
                     out.append(
@@ -59,6 +61,7 @@ def trials(seed: int, *, targets: tuple[float, ...] = TARGETS, chosen_on: int = 
                             policy=policy,
                             outcome=outcome,
                             off=off,
+                            promised=chosen.fill.mean,
                         )
                     )
     return out
