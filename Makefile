@@ -47,7 +47,7 @@ $(VENV)/.wheel: $(VENV)/bin/python $(SOURCES)
 	touch $@
 
 $(VENV)/.runs: $(VENV)/.wheel
-	$(BIN)/python -m pip install --quiet --no-compile --upgrade "$$(echo dist/*.whl)[camera,planning]"
+	$(BIN)/python -m pip install --quiet --no-compile --upgrade "$$(echo dist/*.whl)[camera,planning,energy]"
 	$(BIN)/python -m pip install --quiet --no-compile --force-reinstall --no-deps dist/*.whl
 	$(BIN)/python tools/compile.py
 	touch $@
