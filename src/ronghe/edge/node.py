@@ -16,6 +16,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from ronghe.edge.alarms import Alarm, Alarms
 from ronghe.edge.asked import Asked
 from ronghe.edge.clockhealth import ClockHealth
 from ronghe.edge.journal import Journal
+from ronghe.edge.lapse import Lapsed
 from ronghe.edge.outcomes import Outcomes
 from ronghe.edge.recorder import Recorder
 from ronghe.edge.runner import AppState, Runner, reason_of
@@ -51,15 +53,26 @@ _LOOK_AT_STORE = 10.0  # s
 _PULSE = 0.1  # s
 _ANSWER = 15.0  # s that a person waits for an app's answer
 _CAUSE_FIRST = 1.0  # s that advice waits for the journal of the alarms before it
-_NOTHING = Result()
+Find = Callable[[str], Any]
 STATE = ".ronghe"  # the folder in a plant folder that holds all that the node itself writes
 
 
 class Node:
     """A plant at work. `start` → runs in the caller's event loop → `stop`. Everything public may be read at any time from that loop."""
 
-    def __init__(self, plant: Plant, *, folder: Path | None = None, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        plant: Plant,
+        *,
+        folder: Path | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        drivers: Find | None = None,
+        apps: Find | None = None,
+    ) -> None:
+        """`drivers` and `apps` find the types that the plant names, and raise RongheError; by default, what is installed."""
         self.plant, self.clock = plant, clock
+        self._find_driver = drivers or partial(plugins.load, "ronghe.drivers")
+        self._find_app = apps or partial(plugins.load, "ronghe.apps")
         self.folder = folder if folder is not None else Path(plant.folder) / STATE
         self.folder.mkdir(parents=True, exist_ok=True)
         self.index = TagIndex(plant.tags)
@@ -94,8 +107,11 @@ class Node:
         """How each app is, by its name in plant.toml."""
         return {**{name: r.state for name, r in self.runners.items()}, **self.broken}
 
-    async def start(self) -> None:
-        """Opens every connection and starts every app. What cannot start becomes an alarm; nothing is raised for it."""
+    async def start(self, *, by_itself: bool = True) -> None:
+        """Opens every connection and starts every app. What cannot start becomes an alarm; nothing is raised for it.
+
+        Not `by_itself`, whoever gave the clock has its time told too: `second` is awaited as often as the clock has gone on.
+        """
         self._loop = asyncio.get_running_loop()
         self._started = self.clock()
         self.recorder.start()
@@ -106,8 +122,9 @@ class Node:
         held = {t.tag for t in self.plant.tags.values() if t.connection in self.drivers and self.drivers[t.connection].by_exception}
         for name in self.plant.apps:
             self._start_app(name, held)
-        self._tasks.append(asyncio.create_task(self._beat(), name="beat"))
-        self._tasks.append(asyncio.create_task(self._pulse(), name="pulse"))
+        if by_itself:
+            self._tasks.append(asyncio.create_task(self._beat(), name="beat"))
+            self._tasks.append(asyncio.create_task(self._pulse(), name="pulse"))
         self._tasks.append(asyncio.create_task(self._watch_store(), name="store"))
         self._tasks.append(asyncio.create_task(self._keep_alarms(), name="alarms"))
 
@@ -146,7 +163,7 @@ class Node:
     def _start_connection(self, name: str) -> None:
         spec = self.plant.connections[name]
         try:
-            driver: Driver = plugins.load("ronghe.drivers", spec.driver)(spec.options, self.index)
+            driver: Driver = self._find_driver(spec.driver)(spec.options, self.index)
         except RongheError as e:
             self._system(f"connection/{name}", "high", e.what)
             return
@@ -186,7 +203,9 @@ class Node:
         state = self.folder / "apps" / name
         state.mkdir(parents=True, exist_ok=True)
         try:
-            app: App = plugins.load("ronghe.apps", spec.uses)(name, self.plant, spec.equipment, spec.options, state)
+            app: App = self._find_app(spec.uses)(name, self.plant, spec.equipment, spec.options, state)
+            if spec.lapse is not None:
+                app = Lapsed(app, spec.lapse)
             runner = Runner(app, self.index, lambda result, at: self._from_app(name, result, at), held=held)
         except (Exception, SystemExit) as e:  # an app that calls sys.exit() does not end the node
             _log_failure(f"app {name} does not start", e)
@@ -197,7 +216,7 @@ class Node:
 
     def _from_app(self, name: str, result: Result, at: int) -> None:
         """In the app's thread: hands a result over to the loop, where alarms and guard live."""
-        if self._loop is not None and result != _NOTHING:
+        if self._loop is not None and (result.findings or result.advice or result.signals or result.changes or result.told):
             try:
                 self._loop.call_soon_threadsafe(self._result, name, result, at)
             except RuntimeError:
@@ -211,7 +230,6 @@ class Node:
             batch = Batch.of(self.index, tags, at, list(result.signals.values()))
             self.latest.update(batch, self.clock())
             self.recorder.put(batch)
-        self._outcomes.book(name, result.savings, self.journal.put)
         ended = [f.key for f in result.findings if not f.active]
         if ended or result.advice or result.changes or result.told:
             task = asyncio.create_task(self._advise(name, ended, result), name=f"advice of {name}")
@@ -265,6 +283,16 @@ class Node:
             self._asked.tell(name, question, self.clock())
         return answer
 
+    async def settle(self) -> None:
+        """Returns when nothing that came so far is still under way: every app has taken what it was given, and the guard what they said."""
+        quiet = 0
+        while quiet < 2:  # what an app said last may have been handed over between two looks
+            await asyncio.gather(*(asyncio.to_thread(r.settle) for r in self.runners.values() if not r.idle))
+            advising = [t for t in self._tasks if t.get_name().startswith("advice of ")]
+            await asyncio.gather(*advising, return_exceptions=True)
+            await asyncio.sleep(0)
+            quiet = 0 if advising or not all(r.idle for r in self.runners.values()) else quiet + 1
+
     # --- the guard's hands --------------------------------------------------------------------------------------------------------
 
     async def write(self, tag: str, value: float, still: Still = always) -> int:
@@ -302,14 +330,15 @@ class Node:
         """Once a second: the clock's part of everything."""
         while True:
             try:
-                await self._second()
+                await self.second()
                 self._system("node", "high", None)
             except Exception as e:
                 log.exception("beat")
                 self._system("node", "high", reason_of(e))
             await asyncio.sleep(1.0)
 
-    async def _second(self) -> None:
+    async def second(self) -> None:
+        """What is done once a second: health, alarms, rows that wait for a silent tag, and the guard's part."""
         now = self.clock()
         self._asked.beat(now)
         for name, driver in self.drivers.items():

@@ -98,8 +98,10 @@ class Runner:
         self._shown: deque[Picture] = deque()
         self._samples = 0
         self._busy_since = 0.0
-        self._ready = threading.Condition()
+        lock = threading.RLock()
+        self._ready, self._rests = threading.Condition(lock), threading.Condition(lock)
         self._stopping = False
+        self._working = False
         self._times, self._timed = np.zeros(512), 0
         self._thread = threading.Thread(target=self._work, name=f"app {app.name}", daemon=True)
 
@@ -165,6 +167,16 @@ class Runner:
             self._ready.notify()
 
     @property
+    def idle(self) -> bool:
+        """Whether it has taken all that it was given."""
+        return self._stopping or not (self._working or self._told or self._queue or self._shown)
+
+    def settle(self) -> None:
+        """Waits until it is idle."""
+        with self._rests:
+            self._rests.wait_for(lambda: self.idle)
+
+    @property
     def stopping(self) -> bool:
         """Whether it was told to stop."""
         return self._stopping
@@ -174,6 +186,7 @@ class Runner:
         with self._ready:
             self._stopping = True
             self._ready.notify()
+            self._rests.notify_all()
             for asked in self._told:
                 if isinstance(asked, _Asked):
                     asked.answer.cancel()
@@ -189,10 +202,14 @@ class Runner:
     def _next(self) -> _Job | None:
         """Waits for something to do; None at the end."""
         with self._ready:
+            self._working = False
+            if self.idle:
+                self._rests.notify_all()
             while not (self._told or self._queue or self._shown or self._stopping):
                 self._ready.wait()
             if self._stopping:
                 return None
+            self._working = True
             if self._told:
                 return self._told.popleft()
             if self._shown:

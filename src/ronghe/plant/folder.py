@@ -21,7 +21,7 @@ from ronghe.plant.checks import DICTIONARY, PLANT, TAGS
 from ronghe.plant.fields import read_fields
 from ronghe.plant.limits import GuardCheck
 from ronghe.plant.locate import Lines
-from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, Plant, Property, Tag
+from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, Lapse, Plant, Property, Tag
 from ronghe.plant.options import Find, OptionReader
 from ronghe.plant.problems import Problems, nearest
 from ronghe.plant.table import read_table
@@ -228,11 +228,21 @@ class _Reader:
                 continue
             known = plugins.names(_APPS) if find is None else []
             kind = reader.kind(find or partial(plugins.load, _APPS), uses, ("app", "应用"), known, self.lines.of(*path, "uses"))
-            options = reader.read(kind and kind.Options, {k: v for k, v in table.items() if k not in ("uses", "equipment")}, path)
+            options = reader.read(kind and kind.Options, {k: v for k, v in table.items() if k not in ("uses", "equipment", "lapse")}, path)
+            lapse = self._lapse(table, path)
             if kind is None:
                 continue
-            found[name] = AppSpec(name=name, uses=uses, equipment=equipment or "", options=options)
+            found[name] = AppSpec(name=name, uses=uses, equipment=equipment or "", lapse=lapse, options=options)
         return found
+
+    def _lapse(self, table: dict[str, Any], path: tuple[str, ...]) -> Lapse | None:
+        given = table.get("lapse")
+        if given is None:
+            return None
+        if not isinstance(given, dict):
+            self.problems.error(PLANT, self.lines.of(*path, "lapse"), "lapse is no table", "lapse 不是表")
+            return None
+        return read_fields(Lapse, given, file=PLANT, line=partial(self.lines.of, *path, "lapse"), problems=self.problems)
 
     def equipment(self, tags: dict[str, Tag]) -> dict[str, Equipment]:
         """The names of equipment; there is a tag below each."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, field
 
+from ronghe.signals.when import parse_time
 from ronghe.text import Text
 
 ValueType = Literal["float", "int", "bool", "text", "image"]
@@ -68,12 +69,25 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         return f"Connection(name={self.name!r}, driver={self.driver!r})"
 
 
+class Lapse(msgspec.Struct, frozen=True, kw_only=True):
+    """Time-lapse: the app's plant is a simulator, or a recording that is played, whose time runs faster than ours."""
+
+    pace: Annotated[int, Meta(ge=1, description="s of the plant's time in one of ours; everything in the app's table is in the plant's")]
+    at: Annotated[str, Meta(description="when, by our clock, …, e.g. 2026-03-01T08:00:00Z")]
+    shows: Annotated[str, Meta(description="… the plant's shows this")]
+
+    def __post_init__(self) -> None:
+        for time in (self.at, self.shows):
+            parse_time(time, 0)
+
+
 class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     """An `[apps.NAME]` table: one app at work on one equipment."""
 
     name: str
     uses: Annotated[str, Meta(description="which app, e.g. maintenance.detect")]
     equipment: Annotated[str, Meta(description="path of the equipment; its tags are the app's input")] = ""
+    lapse: Annotated[Lapse | None, Meta(description="time-lapse, for simulators and recordings; none: the app lives in our time")] = None
     options: Annotated[Any, Meta(description="an instance of the app's own Options type")] = None
 
 

@@ -53,7 +53,7 @@ def schema(*, ours: bool = False) -> dict[str, Any]:
     guard = _closed(named[GuardSpec], without=("tag",))
     plugged = {
         "connections": [_plugged(named[Connection], "driver", (), name, named[kind]) for name, kind in drivers.items()],
-        "apps": [_plugged(named[AppSpec], "uses", ("equipment",), name, named[kind]) for name, kind in apps.items()],
+        "apps": [_plugged(named[AppSpec], "uses", ("equipment", "lapse"), name, named[kind]) for name, kind in apps.items()],
     }
     head, equipment = _closed(named[Head]), _closed(named[Equipment])
     for part in (head, equipment):
