@@ -1,12 +1,11 @@
 """The demonstration's devices as real protocol servers in a process of their own: the rig and the hall's controller by OPC UA, the energy
-meter and the gas sensors by Modbus TCP, one camera by the pictures that it leaves in a folder, the other by its MJPEG stream."""
+corner and the gas sensors by Modbus TCP, one camera by the pictures that it leaves in a folder, the other by its MJPEG stream."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
-import struct
 import sys
 import time
 from collections.abc import Callable
@@ -15,13 +14,15 @@ from pathlib import Path
 
 from asyncua import ua
 from asyncua.server.server import Server
+from pymodbus.constants import ExcCodes
 from pymodbus.server import StartAsyncTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from ronghe.demo.gas import frame as gas_frame
 from ronghe.demo.hall import serve_hall
+from ronghe.demo.lights import SIZES, Corner, Lapse
 from ronghe.demo.press import Operator, recording, serve_camera
-from ronghe.demo.rig import NOMINAL_FAN, NOMINAL_PUMP, Rig, rows
+from ronghe.demo.rig import NOMINAL_FAN, NOMINAL_PUMP, Rig
 
 NAMESPACE = "urn:ronghe:demo:rig"
 SPEED = 20.0  # recorded seconds played in one second
@@ -41,32 +42,27 @@ VARIABLES = {
 }
 
 
-async def serve_meter(port: int, clock: Callable[[], float] = time.monotonic) -> None:
-    """The steel works' energy meter behind a Modbus TCP server: one recorded quarter of an hour is played in a second.
+async def serve_line(port: int, corner: Corner, shows: Callable[[], float], running: Callable[[], float]) -> None:
+    """The Modbus line of the energy corner (`ronghe.demo.lights`), with the gas sensors as its unit 2 (`ronghe.demo.gas`). `shows` is the
+    corner's time, `running` s since the demonstration began."""
 
-    Input (and holding) registers of unit 1, big-endian: 0 active power (float32, kW), 2 reactive power (float32, kvar), 4 power factor
-    (uint16, 0.01 %), 5 always 0, 6 energy counter (uint32, 0.1 kWh), 8 CO2 (float32, t/h). Unit 2 are the gas sensors, see
-    `ronghe.demo.gas`.
-    """
-    recording = [[float(row[c]) for c in ("active_kwh", "reactive_kvarh", "power_factor", "co2_t")] for row in rows("steel_energy.csv.gz")]
-    counter = [0.0]
-    for row in recording:
-        counter.append(counter[-1] + row[0])
-    began = clock()
+    def unit(number: int) -> SimDevice:
+        async def serve(code: int, first: int, address: int, count: int, registers: list[int], values: object) -> ExcCodes | None:
+            corner.advance(shows())
+            if isinstance(values, list) and not corner.write(number, address, values):
+                return ExcCodes.ILLEGAL_ADDRESS
+            registers[:] = corner.read(number)
+            return None
 
-    async def refresh(code: int, start: int, address: int, count: int, registers: list[int], values: object) -> None:
-        turns, quarter = divmod(int(clock() - began), len(recording))
-        active, reactive, factor, co2 = recording[quarter]
-        energy = turns * counter[-1] + counter[quarter]
-        frame = struct.pack(">ffHHIf", active * 4, reactive * 4, round(factor * 100), 0, round(energy * 10), co2 * 4)
-        registers[0:10] = struct.unpack(">10H", frame)
+        registers = SimData(0, count=SIZES[number], values=0, datatype=DataType.REGISTERS)
+        return SimDevice(id=number, simdata=registers, action=serve)
 
-    async def sense(code: int, start: int, address: int, count: int, registers: list[int], values: object) -> None:
-        registers[0:6] = gas_frame(clock() - began)
+    async def sense(code: int, first: int, address: int, count: int, registers: list[int], values: object) -> ExcCodes | None:
+        registers[0:6] = gas_frame(running())
+        return None
 
-    meter = SimDevice(id=1, simdata=SimData(0, count=10, values=0, datatype=DataType.REGISTERS, readonly=True), action=refresh)
     gas = SimDevice(id=2, simdata=SimData(0, count=6, values=0, datatype=DataType.REGISTERS, readonly=True), action=sense)
-    await StartAsyncTcpServer(context=[meter, gas], address=("127.0.0.1", port))
+    await StartAsyncTcpServer(context=[gas, *map(unit, SIZES)], address=("127.0.0.1", port))
 
 
 async def serve_rig(port: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -113,7 +109,7 @@ async def serve_rig(port: int, clock: Callable[[], float] = time.monotonic) -> N
             await asyncio.sleep(max(0.0, began + tick / SPEED - clock()))
 
 
-async def serve(rig_port: int, meter_port: int, hall_port: int, camera_port: int, pictures: Path) -> None:
+async def serve(rig_port: int, line_port: int, hall_port: int, camera_port: int, pictures: Path, lapse: Lapse) -> None:
     """All devices, until standard input ends: they never outlive whoever started them."""
     shown, began = recording(), time.monotonic()
 
@@ -122,7 +118,7 @@ async def serve(rig_port: int, meter_port: int, hall_port: int, camera_port: int
 
     devices = (
         serve_rig(rig_port),
-        serve_meter(meter_port),
+        serve_line(line_port, Corner(lapse.shows(time.time())), lambda: lapse.shows(time.time()), running),
         serve_hall(hall_port, pictures, Operator(shown), running),
         serve_camera(camera_port, shown, running),
     )
@@ -138,6 +134,6 @@ async def serve(rig_port: int, meter_port: int, hall_port: int, camera_port: int
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; whoever started this ends it
     logging.basicConfig(level=logging.ERROR)
-    *ports, folder = sys.argv[1:]
-    rig, meter, hall, camera = map(int, ports)
-    asyncio.run(serve(rig, meter, hall, camera, Path(folder)))
+    *ports, pictures, since = sys.argv[1:]
+    rig, line, hall, camera = map(int, ports)
+    asyncio.run(serve(rig, line, hall, camera, Path(pictures), Lapse(float(since))))

@@ -24,9 +24,11 @@ from ronghe.apps.quality.boards import judge as template_judge
 from ronghe.apps.quality.boards.judge import Templates
 from ronghe.apps.quality.boards.template import Comparer
 from ronghe.demo.boards import boards
+from ronghe.demo.lights import DAWN, NEW_YEAR, PACE
 from ronghe.demo.orders import write_works
 from ronghe.demo.rig import SENSORS, cycles, split
 from ronghe.models import save
+from ronghe.signals.when import format_time
 from ronghe.text import Text
 
 TAGS = {
@@ -47,17 +49,23 @@ PICTURES = "pictures"
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the devices listen on this machine."""
+    """Where the devices listen on this machine, and since when (s since 1970 UTC) the energy corner's time runs."""
 
     rig: int
     meter: int
     hall: int
     camera: int
+    since: int = 0
 
     @classmethod
     def free(cls) -> Ports:
-        """Ports that are free now."""
-        return cls(rig=free_port(), meter=free_port(), hall=free_port(), camera=free_port())
+        """Ports that are free now; the corner's time begins."""
+        grid = 900 // PACE  # a quarter of an hour of the corner, in s: so that it begins where one of ours does
+        return cls(rig=free_port(), meter=free_port(), hall=free_port(), camera=free_port(), since=int(time.time()) // grid * grid)
+
+    def all(self) -> tuple[int, ...]:
+        """The ports, in the order in which the devices are told them."""
+        return self.rig, self.meter, self.hall, self.camera
 
 
 def write_folder(folder: Path, ports: Ports) -> None:
@@ -66,8 +74,9 @@ def write_folder(folder: Path, ports: Ports) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for source in files("ronghe.demo").joinpath("plant").iterdir():
         text = source.read_text(encoding="utf-8")
-        for name, port in asdict(ports).items():
-            text = text.replace(f"@{name.upper()}@", str(port))
+        lapse = {"pace": PACE, "at": format_time(ports.since * 10**9), "shows": format_time(round(NEW_YEAR + DAWN) * 10**9)}
+        for name, word in (asdict(ports) | lapse).items():
+            text = text.replace(f"@{name.upper()}@", str(word))
         (folder / source.name).write_text(text, encoding="utf-8")
     write_works(folder, datetime.now(UTC))
     pictures = folder / PICTURES
@@ -104,13 +113,14 @@ async def devices(folder: Path, ports: Ports) -> AsyncIterator[None]:
         sys.executable,
         "-m",
         "ronghe.demo.devices",
-        *map(str, asdict(ports).values()),
+        *map(str, ports.all()),
         str(folder / PICTURES),
+        str(ports.since),
         stdin=asyncio.subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(30):
-            for port in asdict(ports).values():
+            for port in ports.all():
                 await _listening(port)
         yield
     finally:
