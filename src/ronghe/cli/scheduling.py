@@ -53,11 +53,23 @@ def solve(source: Path, seconds: float, workers: int, seed: int, start: Path | N
         kinds = ", ".join(_KINDS)
         raise AppError(Text(f"a plan is written as {kinds}", f"计划可输出为 {kinds}"), where=str(output))
     problem = read(source)
-    plan = solved(problem, seconds=seconds, workers=workers, seed=seed, start=None if start is None else read_plan(start))
+    try:
+        plan = solved(problem, seconds=seconds, workers=workers, seed=seed, start=None if start is None else read_plan(start))
+    except AppError as e:
+        raise _of_chain(source, e) from e
     faults = [*violations(problem, plan), *claims(problem, plan)]
     if output is not None:
         _write(problem, plan, output)
     click.echo(msgspec.json.encode(_figures(problem, plan, faults)).decode() if as_json else _summary(problem, plan, faults))
+
+
+def _of_chain(source: Path, e: AppError) -> AppError:
+    """A shop of a chain folder has its materials in the stock beside it: what it lacks alone is no mistake in its tables."""
+    chain = source.resolve().parent
+    if not (source.is_dir() and (chain / "chain.csv").is_file()):
+        return e
+    todo = Text(f"this shop is a part of a chain: ronghe plan {chain.name}", f"该车间属于一条供应链，请用：ronghe plan {chain.name}")
+    return AppError(e.what, where=e.where or str(source), todo=todo)
 
 
 @scheduling.command(

@@ -155,3 +155,11 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
         done = ronghe(*command)
         assert (done.returncode, done.stderr) == (0, ""), command
         assert "55" in done.stdout
+
+
+def test_the_shop_of_a_chain_alone_says_where_its_materials_are(tmp_path: Path) -> None:
+    assert ronghe("plan", "--example", tmp_path / "works").returncode == 0
+    done = ronghe("scheduling", "solve", tmp_path / "works" / "shop", "--seconds", "1")
+    assert done.returncode == 1
+    assert "powder_white" in done.stderr
+    assert "ronghe plan works" in done.stderr
