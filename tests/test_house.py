@@ -28,6 +28,7 @@ PUBLIC = {
     "ronghe.guard": {
         *("Advice", "Case", "Check", "Effect", "Entry", "Evidence", "Expected", "Guard", "Ledger", "Measured", "State", "Step"),
         *("Change", "ChangeCase", "ChangeState", "Put", "Setting", "Told", "Verification", "Watched", "check_guard", "check_guards"),
+        *("Interval", "Saving", "Switched"),
     },
     "ronghe.apps": {"App", "Finding", "Page", "Result", "Wants"},
 }

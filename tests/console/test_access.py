@@ -46,6 +46,8 @@ TABLE = {
     ("GET", "/api/cases/{case}"): Role.VIEWER,
     ("POST", "/api/cases/{case}/approve"): Role.OPERATOR,
     ("POST", "/api/cases/{case}/reject"): Role.OPERATOR,
+    ("GET", "/api/autonomy"): Role.VIEWER,
+    ("POST", "/api/autonomy/switch"): Role.ENGINEER,
     ("POST", "/api/kill"): Role.OPERATOR,
     ("POST", "/api/kill/release"): Role.ENGINEER,
     ("GET", "/api/ledger"): Role.VIEWER,

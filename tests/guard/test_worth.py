@@ -215,7 +215,7 @@ async def test_a_history_that_fails_costs_the_number_and_nothing_else(station: M
     def broken(*_: object) -> None:
         raise OSError("gone")
 
-    s.guard._history = broken  # type: ignore[assignment]
+    s.guard._valuing._history = broken  # type: ignore[assignment]
     worth = await act(s, fall=2.0, before=70, after=80)
     assert worth is not None
     assert "gone" in worth.text.en

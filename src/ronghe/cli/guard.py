@@ -1,4 +1,4 @@
-"""`ronghe ledger`: what was done to machines, whether the record of it is whole, and what it was worth."""
+"""`ronghe ledger`: what was done to machines, whether the record of it is whole, what it was worth, and what was saved."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from ronghe.errors import LedgerError
 from ronghe.guard.case import KINDS, Case, Event, fold
 from ronghe.guard.condition import quantity
 from ronghe.guard.ledger import Entry, Ledger
+from ronghe.guard.modes import KIND as MODE
+from ronghe.guard.modes import NAMES, Switched
+from ronghe.guard.saving import ASSUMED, Saving
+from ronghe.guard.savings import KIND as SAVING
+from ronghe.guard.savings import Savings, shown
 from ronghe.signals.when import format_time, parse_time
 from ronghe.text import Text, language
 
@@ -106,6 +111,42 @@ def worth(plant: Path, since: str, as_json: bool) -> None:
         click.echo(_valued(case))
 
 
+@ledger.command(
+    help=str(
+        Text(
+            "What was saved in PLANT, period by period measured against a stated baseline: by key, and in all, with 95 % intervals.",
+            "PLANT 的节约量：逐时段相对所述基准实测，按键与合计给出，附 95 % 区间。",
+        )
+    )
+)
+@_PLANT
+@click.option("--since", default="", metavar="TIME", help=str(Text("periods from here on: -7d", "起始时间：-7d")))
+@_JSON
+def savings(plant: Path, since: str, as_json: bool) -> None:
+    """Adds them up."""
+    start = parse_time(since, time.time_ns()) if since else 0
+    book = Savings()
+    for entry in Ledger.read(_folder(plant)):
+        if entry.kind == SAVING and (saving := msgspec.convert(entry.body, Saving)).start >= start:
+            book.book(saving)
+    whole = book.total()
+    if as_json:
+        click.echo(msgspec.json.encode({"keys": book.accounts, "total": whole, "assumed": ASSUMED}))
+        return
+    if not book.accounts:
+        click.echo(Text("nothing was booked", "没有节约记录"))
+        return
+    for key, a in book.accounts.items():
+        click.echo(f"{key}  {a.last.name}  [{a.last.app}]  {Text(f'{a.days:.4g} days', f'{a.days:.4g} 天')}")
+        parts = ((a.money, a.currency), (a.energy, "kWh"), (a.carbon, "kg CO2e"))
+        click.echo("    " + "  ".join(shown(i, unit) for i, unit in parts if i is not None))
+        click.echo(f"    {Text('baseline', '基准')}: {a.last.baseline}")
+    sums = [shown(i, currency) for currency, i in whole.money.items()]
+    sums += [shown(i, unit) for i, unit in ((whole.energy, "kWh"), (whole.carbon, "kg CO2e")) if i is not None]
+    click.echo(f"{Text('in all', '合计')}: " + "  ".join(sums))
+    click.echo(f"    {ASSUMED}")
+
+
 def _folder(plant: Path) -> Path:
     return plant / ".ronghe" / "ledger"
 
@@ -132,6 +173,14 @@ def _line(entry: Entry, tags: dict[str, str]) -> str:
     if "change" in body and isinstance(body.get("text"), dict):
         text = msgspec.convert(body["text"], Text).in_(language())
         return f"{head} {body['change']} [{body.get('state', '')}] {body.get('who', '')}: {text}"
+    if entry.kind == MODE:
+        turn = msgspec.convert(body, Switched)
+        return f"{head} {turn.tag} {NAMES[turn.was]} → {NAMES[turn.mode]} {turn.who}: {turn.why}"
+    if entry.kind == SAVING:
+        s = msgspec.convert(body, Saving)
+        parts = ((s.money, s.currency), (s.energy, "kWh"), (s.carbon, "kg CO2e"))
+        when = f"{format_time(s.start)[:16]}Z..{format_time(s.end)[:16]}Z"
+        return f"{head} {s.key} {when} " + "  ".join(shown(i, unit) for i, unit in parts if i is not None)
     return f"{head} " + " ".join(f"{k}={v if isinstance(v, str) else msgspec.json.encode(v).decode()}" for k, v in body.items())
 
 

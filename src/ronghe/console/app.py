@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 import ronghe
-from ronghe.console import access, alarms, asks, cases, factory, failures, live, page, people, record, session, state, trend
+from ronghe.console import access, alarms, asks, autonomy, cases, factory, failures, live, page, people, record, session, state, trend
 from ronghe.console.desk import Desk, needs
 from ronghe.console.headers import add_headers
 from ronghe.console.roles import Role
@@ -27,6 +27,7 @@ API = [
     *trend.HANDLERS,
     *alarms.HANDLERS,
     *cases.HANDLERS,
+    *autonomy.HANDLERS,
     *record.HANDLERS,
     *state.HANDLERS,
     *asks.HANDLERS,

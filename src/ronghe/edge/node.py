@@ -53,6 +53,7 @@ _LOOK_AT_STORE = 10.0  # s
 _PULSE = 0.1  # s
 _ANSWER = 15.0  # s that a person waits for an app's answer
 _CAUSE_FIRST = 1.0  # s that advice waits for the journal of the alarms before it
+_NOTHING = Result()
 Find = Callable[[str], Any]
 STATE = ".ronghe"  # the folder in a plant folder that holds all that the node itself writes
 
@@ -216,7 +217,7 @@ class Node:
 
     def _from_app(self, name: str, result: Result, at: int) -> None:
         """In the app's thread: hands a result over to the loop, where alarms and guard live."""
-        if self._loop is not None and (result.findings or result.advice or result.signals or result.changes or result.told):
+        if self._loop is not None and result != _NOTHING:
             try:
                 self._loop.call_soon_threadsafe(self._result, name, result, at)
             except RuntimeError:
@@ -230,6 +231,7 @@ class Node:
             batch = Batch.of(self.index, tags, at, list(result.signals.values()))
             self.latest.update(batch, self.clock())
             self.recorder.put(batch)
+        self._outcomes.book(name, result.savings, self.journal.put)
         ended = [f.key for f in result.findings if not f.active]
         if ended or result.advice or result.changes or result.told:
             task = asyncio.create_task(self._advise(name, ended, result), name=f"advice of {name}")

@@ -1,17 +1,23 @@
 """What became of cases and changes, told to those it concerns: people by an alarm where a machine may not be as anyone meant it to be, and
-the apps that asked."""
+the apps that asked. And what apps say that it saved, booked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from ronghe.apps.contract import Priority
 from ronghe.edge.alarms import Alarms
 from ronghe.edge.runner import Runner
-from ronghe.guard import ChangeCase, Guard
+from ronghe.guard import ChangeCase, Guard, Saving
+from ronghe.guard.savings import KIND as SAVING
 from ronghe.text import Text
+
+log = logging.getLogger(__name__)
 
 Say = Callable[[str, Priority, Text | None], None]
 """Raises (text) or clears (None) a condition of the node itself: (what, priority, text)."""
@@ -35,6 +41,16 @@ class Outcomes:
         self._guard, self._alarms, self._say, self._clock = guard, alarms, say, clock
         self._told = {c.id: c.state for c in guard.cases() if not c.open}  # per case, the state that its app was told
         self._followed: dict[str, ChangeCase] = {}  # per change, as its app was told; what ended while it was away, it is told now
+
+    def book(self, app: str, savings: Iterable[Saving], put: Callable[[str, dict[str, Any]], None]) -> None:
+        """What an app measured that it saved, to the ledger by `put(kind, body)`; never the same hours of the same key twice."""
+        for saving in savings:
+            why_not = self._guard.savings.refuse(saving)
+            if why_not is not None:
+                log.warning("%s: the saving %s is not booked: %s", app, saving.key, why_not)
+                continue
+            self._guard.savings.book(saving)
+            put(SAVING, msgspec.to_builtins(saving))
 
     def tell_people(self) -> None:
         """Says aloud that something failed after it was, or may have been, written: nobody follows that up but a person. Until a later case

@@ -7,6 +7,8 @@ from ronghe.guard.changecase import ChangeCase
 from ronghe.guard.guard import Guard
 from ronghe.guard.ledger import Entry, Ledger, Verification
 from ronghe.guard.limits import check_guard, check_guards
+from ronghe.guard.modes import Switched
+from ronghe.guard.saving import Interval, Saving
 
 __all__ = [
     "Advice",
@@ -20,12 +22,15 @@ __all__ = [
     "Evidence",
     "Expected",
     "Guard",
+    "Interval",
     "Ledger",
     "Measured",
     "Put",
+    "Saving",
     "Setting",
     "State",
     "Step",
+    "Switched",
     "Told",
     "Verification",
     "Watched",

@@ -123,7 +123,7 @@ class Changes:
             if user in case.approvals:
                 todo = Text("another person must approve as well", "须由另一人批准")
                 raise GuardError(Text(f"{user} has approved already", f"{user} 已经批准过"), where=change_id, todo=todo)
-            n, needs = len(case.approvals) + 1, self._needs(case.change)
+            n, needs = len(case.approvals) + 1, self._awaits(case)
             text = Text(f"approved by {user} ({n} of {needs})", f"{user} 批准（{n}/{needs}）")
             self._bench.record("approval", case, "waiting", text, who=user)
         return await self.turn(change_id)
@@ -198,7 +198,7 @@ class Changes:
             self._bench.record("close", case, "expired", Text(f"expired before anything was written{en}", f"已过期，未写入{zh}"))
         else:
             self._awaited[case.id] = self._look_ready(case)
-            if len(case.approvals) < self._needs(change) or refused(self._awaited[case.id]) is not None:
+            if len(case.approvals) < self._awaits(case) or refused(self._awaited[case.id]) is not None:
                 return False
             return await self._begin(case)
         return False
@@ -343,7 +343,7 @@ class Changes:
         if limits is None:
             return stranger(self._bench.plant, asked, self._bench.stop.why())
         checks = ask_change(self._bench.hands.question(limits, asked))
-        if limits.mode == "advise":
+        if self._docket.modes.of(setting.tag) == "advise":
             shown = Text("mode advise: it is never written", "模式为“仅建议”：不写入")
             checks = (*checks, Check(name="mode", ok=False, text=shown))
         # That it has its value already is no reason against: it is then kept.
@@ -360,7 +360,11 @@ class Changes:
     def _needs(self, change: Change) -> int:
         """How many different people must approve: as many as the strictest guard of its set-points asks."""
         known = [self._bench.limits[s.tag] for s in change.settings if s.tag in self._bench.limits]
-        return max((limits.approvals for limits in known if limits.mode == "approve"), default=0)
+        return max((limits.approvals for limits in known if self._docket.modes.of(limits.tag) == "approve"), default=0)
+
+    def _awaits(self, case: ChangeCase) -> int:
+        """As many as when it came in, at least: who was asked to approve is not passed over because a mode was raised since."""
+        return max(case.needs, self._needs(case.change))
 
     def _tags(self, change_id: str) -> list[str]:
         return [s.tag for s in self._docket.change(change_id).change.settings]

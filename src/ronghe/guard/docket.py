@@ -1,4 +1,5 @@
-"""The docket: all cases and changes as the ledger tells them. A change goes into the ledger first, and only then into memory."""
+"""The docket: all cases and changes as the ledger tells them, the modes that people chose, and the savings. An event goes into the ledger
+first, and only then into memory."""
 
 from __future__ import annotations
 
@@ -14,8 +15,13 @@ from ronghe.guard.advice import State
 from ronghe.guard.case import KINDS, Case, Event, fold
 from ronghe.guard.changecase import CHANGE_KINDS, ChangeCase, ChangeEvent, fold_change
 from ronghe.guard.checks import Move
-from ronghe.guard.ledger import Ledger
+from ronghe.guard.ledger import Entry, Ledger
 from ronghe.guard.limits import Limits
+from ronghe.guard.modes import KIND as MODE
+from ronghe.guard.modes import Modes
+from ronghe.guard.saving import Saving
+from ronghe.guard.savings import KIND as SAVING
+from ronghe.guard.savings import Savings
 from ronghe.text import Text
 
 KEPT = 2000
@@ -48,6 +54,8 @@ class Docket:
         """Cases that are done and whose worth is still to be measured."""
         self.stopped = False
         """Whether the ledger's last word on the kill switch is that it is on."""
+        self.modes = Modes(limits)
+        self.savings = Savings()
         self.version = 0
         self._recover()
 
@@ -113,29 +121,38 @@ class Docket:
         self._ledger.append("guard.kill" if on else "guard.release", {"who": who, "why": why})
         self.stopped = on
 
+    def switch(self, tag: str, mode: str, who: str, why: str) -> None:
+        """Turns the autonomy switch of one set-point; see `Modes.switch`."""
+        self.version += 1  # lowered, whether or not it can be recorded
+        self.modes.switch(tag, mode, who, why, self._ledger.append)
+
     def _recover(self) -> None:
         after = 0
         while entries := self._ledger.entries(after, 1000):
             after = entries[-1].seq
             for entry in entries:
-                group, _, kind = entry.kind.partition(".")
-                if group == "guard" and kind in ("kill", "release"):
-                    self.stopped = kind == "kill"
-                elif group == "guard" and kind in KINDS:
-                    try:
-                        event = msgspec.convert(entry.body, Event, strict=False)
-                        # With other settings than today's, a case was kept in memory for its worth that is forgotten now.
-                        if kind != "worth" or event.case in self.cases:
-                            self._apply(entry.time, kind, event)
-                    except (msgspec.ValidationError, KeyError) as e:
-                        what = Text(f"entry {entry.seq} is no event of a case: {e}", f"第 {entry.seq} 条不是有效的事项记录：{e}")
-                        raise LedgerError(what) from e
-                elif group == "change" and kind in CHANGE_KINDS:
-                    try:
-                        self._apply_change(entry.time, kind, msgspec.convert(entry.body, ChangeEvent, strict=False))
-                    except (msgspec.ValidationError, KeyError) as e:
-                        what = Text(f"entry {entry.seq} is no event of a change: {e}", f"第 {entry.seq} 条不是有效的变更记录：{e}")
-                        raise LedgerError(what) from e
+                try:
+                    self._recall(entry)
+                except (msgspec.ValidationError, KeyError) as e:
+                    what = Text(f"entry {entry.seq} is no sound {entry.kind}: {e}", f"第 {entry.seq} 条不是有效的 {entry.kind} 记录：{e}")
+                    raise LedgerError(what) from e
+
+    def _recall(self, entry: Entry) -> None:
+        """Takes one entry as it was taken when it was made. Raises msgspec.ValidationError, KeyError."""
+        group, _, kind = entry.kind.partition(".")
+        if group == "guard" and kind in ("kill", "release"):
+            self.stopped = kind == "kill"
+        elif group == "guard" and kind in KINDS:
+            event = msgspec.convert(entry.body, Event, strict=False)
+            # With other settings than today's, a case was kept in memory for its worth that is forgotten now.
+            if kind != "worth" or event.case in self.cases:
+                self._apply(entry.time, kind, event)
+        elif group == "change" and kind in CHANGE_KINDS:
+            self._apply_change(entry.time, kind, msgspec.convert(entry.body, ChangeEvent, strict=False))
+        elif entry.kind == MODE:
+            self.modes.take(entry)
+        elif entry.kind == SAVING:
+            self.savings.book(msgspec.convert(entry.body, Saving))
 
     def _apply(self, time: int, kind: str, event: Event) -> Case:
         case = fold(self.cases, time, kind, event)

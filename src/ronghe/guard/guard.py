@@ -33,22 +33,24 @@ from ronghe.guard.condition import quantity
 from ronghe.guard.docket import Docket
 from ronghe.guard.followup import GUARD, FollowUp
 from ronghe.guard.hands import Hands, Held, Write, not_written, surely_not
+from ronghe.guard.kill import KillSwitch
 from ronghe.guard.ledger import Ledger
 from ronghe.guard.limits import Limits, compile_guard
+from ronghe.guard.modes import Modes
 from ronghe.guard.patience import Patience
 from ronghe.guard.promises import Promises
+from ronghe.guard.savings import Savings
 from ronghe.guard.stop import StopFile
+from ronghe.guard.valuing import Valuing
 from ronghe.guard.view import View
-from ronghe.guard.worth import History, measure, not_measured
+from ronghe.guard.worth import History
 from ronghe.plant.model import Plant
 from ronghe.signals import Latest
-from ronghe.signals.when import format_time
 from ronghe.text import Text
 
 log = logging.getLogger(__name__)
 
 _TICK = 1.0  # s that a tick waits for its own work
-_MARGIN = 5_000_000_000  # ns after the end of a measurement, so that its last samples are in the history
 
 
 class Guard:
@@ -76,7 +78,7 @@ class Guard:
 
         Raises GuardError for a guard of the plant that cannot be used, LedgerError for a ledger that cannot be read.
         """
-        self._plant, self._clock, self._history = plant, clock, history
+        self._plant, self._clock = plant, clock
         self._limits = {tag: compile_guard(plant, spec) for tag, spec in plant.guards.items()}
         if history is None:  # then nothing can be measured
             self._limits = {tag: replace(limits, worth=None) for tag, limits in self._limits.items()}
@@ -85,6 +87,8 @@ class Guard:
         view = View(plant, latest, clock)
         self._hands = Hands(plant, view, self._docket, self._stop, clock, write, held)
         self._promises = Promises(plant, clock, history)
+        self._kill_switch = KillSwitch(self._stop, self._docket, clock)
+        self._valuing = Valuing(self._docket, self._limits, history, clock)
         patience = Patience(plant, self._limits, clock, round(read_back * 1e9))
         self._follow_up = FollowUp(plant, self._limits, view, self._docket, self._stop, self._hands, clock, patience)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -111,7 +115,7 @@ class Guard:
         async with self._locks[advice.tag]:
             if advice.id in self._docket.by_advice:
                 return self.case(self._docket.by_advice[advice.id])
-            limits = self._limits.get(advice.tag)
+            limits = self._in_force(advice.tag)
             checks = ask(self._hands.question(limits, advice)) if limits else stranger(self._plant, advice, self._stop.why())
             why_not = refused(checks)
             case = self._came_in(advice, limits, checks, why_not)
@@ -128,7 +132,7 @@ class Guard:
         _named(user)
         async with self._locks[self.case(case_id).advice.tag]:
             case = self._waiting(case_id, "waiting")
-            limits = self._limits.get(case.advice.tag)
+            limits = self._in_force(case.advice.tag)
             enough = limits is not None and len(case.approvals) >= limits.approvals
             if user in case.approvals and not enough:
                 todo = Text("another person must approve as well", "须由另一人批准")
@@ -169,31 +173,33 @@ class Guard:
         Raises GuardError when the file could not be made (it is on in this process only), LedgerError when it could not be recorded; it
         is on all the same.
         """
-        failed: OSError | None = None
-        try:
-            self._stop.set(f"{format_time(self._clock())} {user}: {why}")
-        except OSError as e:
-            failed = e
-        self._docket.stop(True, user, why)
-        if failed is not None:
-            raise GuardError(
-                Text(f"stopped, but the file could not be made: {failed.strerror}", f"已停写，但无法创建文件：{failed.strerror}"),
-                where=str(self._stop.path),
-                todo=Text("a restart would lift it: make the file by hand", "重启后会失效：请手工创建该文件"),
-            )
+        self._kill_switch.kill(user, why)
 
     def release(self, user: str, why: str) -> None:
         """Lets the guard write again. Raises GuardError when the file cannot be removed, LedgerError when it cannot be recorded: then it
         stays on."""
         _named(user)
-        self._docket.stop(False, user, why)
-        try:
-            self._stop.clear()
-        except OSError as e:
-            raise GuardError(
-                Text(f"still stopped, the file cannot be removed: {e.strerror}", f"仍处于停写：文件无法删除：{e.strerror}"),
-                where=str(self._stop.path),
-            ) from e
+        self._kill_switch.release(user, why)
+
+    def switch(self, tag: str, mode: str, who: str, why: str) -> None:
+        """The autonomy switch: the mode of one set-point from now on, at most what plant.toml permits, also over a restart. In force at the
+        next check, that at the moment of sending included. Cases that wait for approval go on waiting.
+
+        Raises GuardError for a set-point without a guard, a mode that is none or is above what is permitted, no name, or no reason;
+        LedgerError when it cannot be recorded: a lower mode is in force all the same, until the process ends, a higher one is not.
+        """
+        _named(who)
+        self._docket.switch(tag, mode, who, why)
+
+    @property
+    def modes(self) -> Modes:
+        """Which mode of each set-point is in force, and who said so."""
+        return self._docket.modes
+
+    @property
+    def savings(self) -> Savings:
+        """What was saved, by key."""
+        return self._docket.savings
 
     async def submit_change(self, change: Change) -> ChangeCase:
         """Several set-points as one, see `ronghe.guard.changes`. An id seen before gives its case again. Raises as `submit` does."""
@@ -249,7 +255,7 @@ class Guard:
         Raises what went wrong first, after everything else was done.
         """
         try:
-            self._note_stop()
+            self._kill_switch.note()
         except LedgerError as e:
             self._errors.append(e)
         self._failing.clear()
@@ -257,8 +263,8 @@ class Guard:
         for case_id in list(self._docket.open.values()):
             if case_id not in self._busy:
                 self._busy[case_id] = asyncio.create_task(self._attend(case_id), name=f"case {case_id}")
-        for case_id in self._due():
-            self._busy[case_id] = asyncio.create_task(self._value(case_id), name=f"worth {case_id}")
+        for case_id in self._valuing.due(self._busy):
+            self._busy[case_id] = asyncio.create_task(self._valuing.value(case_id), name=f"worth {case_id}")
         if self._busy:
             await asyncio.wait(self._busy.values(), timeout=_TICK)
         for case_id in [i for i, task in self._busy.items() if task.done()]:
@@ -285,17 +291,11 @@ class Guard:
             self._errors.append(error)
             self._failing.add(case_id)
 
-    def _note_stop(self) -> None:
-        """Puts into the ledger that the file STOP came or went by hand."""
-        why = self._stop.why()
-        if bool(why) != self._docket.stopped:
-            self._docket.stop(bool(why), "file", why or "the file was removed")
-
     async def _attend(self, case_id: str) -> None:
         async with self._locks[self.case(case_id).advice.tag]:
             case = self.case(case_id)
             if case.state in ("advised", "waiting"):
-                if self._expired(case) or case.advice.tag not in self._limits or (case.state == "waiting" and case.mode == "auto"):
+                if self._is_over(case):
                     self._end_waiting(case)
             else:
                 await self._follow_up.attend(case)
@@ -338,35 +338,20 @@ class Guard:
             return self._docket.record("close", case, "refused", GUARD, said, checks=checks)
         return self._docket.record("answer", case, "failed" if surely_not(status) else "writing", GUARD, said, status=status)
 
+    def _in_force(self, tag: str) -> Limits | None:
+        """The limits of a set-point with the mode that is in force; None where it has no guard."""
+        limits = self._limits.get(tag)
+        return self._docket.modes.now(limits) if limits is not None else None
+
+    def _is_over(self, case: Case) -> bool:
+        """Whether a case that is shown or waits is to be ended."""
+        limits = self._in_force(case.advice.tag)
+        if limits is None or self._expired(case):
+            return True
+        return case.mode == "auto" if case.state == "waiting" else limits.mode != "advise"
+
     def _expired(self, case: Case) -> bool:
         return self._clock() >= case.advice.expires
-
-    # --- worth -------------------------------------------------------------------------------------------------------------------------
-
-    def _due(self) -> list[str]:
-        """The cases whose measurement is complete now."""
-        return [i for i in self._docket.unvalued if i not in self._busy and self._clock() >= self._span(i)[1] + _MARGIN]
-
-    def _span(self, case_id: str) -> tuple[int, int]:
-        """From when to when (ns) the worth of a case is measured."""
-        case = self._docket.cases[case_id]
-        worth = self._limits[case.advice.tag].worth
-        assert worth is not None
-        return case.written_at - worth.before, case.written_at + worth.settle + worth.after
-
-    async def _value(self, case_id: str) -> None:
-        case = self._docket.cases[case_id]
-        limits, (start, end) = self._limits[case.advice.tag], self._span(case_id)
-        assert self._history is not None
-        assert limits.worth is not None
-        rivals = [t for t, own in self._limits.items() if own.worth is not None and own.worth.tag == limits.worth.tag]
-        others = sorted((m.time, tag) for tag in rivals for m in self._docket.moves[tag] if m.case != case_id and start <= m.time < end)
-        try:
-            worth = await asyncio.to_thread(measure, limits, case, self._history, others)
-        except Exception as e:  # the historian's affair: the action itself was sound
-            log.exception("worth of case %s", case_id)
-            worth = not_measured(limits, case, Text(f"the history could not be read: {e}", f"无法读取历史数据：{e}"))
-        self._docket.record("worth", case, case.state, GUARD, worth.text, worth=worth)
 
     # --- events ------------------------------------------------------------------------------------------------------------------------
 
@@ -403,6 +388,9 @@ class Guard:
         if case.advice.tag not in self._limits:
             text = Text(f"the guard of {case.advice.tag} is gone", f"{case.advice.tag} 的守护已被删除")
             return self._docket.record("close", case, "refused", GUARD, text)
+        if case.state == "advised":
+            text = Text("the mode was raised: what was only shown makes way", "模式已提升：仅作展示的建议让位")
+            return self._docket.record("close", case, "expired", GUARD, text)
         text = Text("interrupted before it was written", "写入前中断，未写入")
         return self._docket.record("close", case, "failed", GUARD, text)
 

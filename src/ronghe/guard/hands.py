@@ -40,8 +40,9 @@ class Hands:
         self._write, self._held = write, held
 
     def question(self, limits: Limits, advice: Advice, own: str = "", approvals: int | None = None) -> Question:
-        """Everything that the checks look at, as it is now. `own` is the case or change that asks; `approvals` are not asked for yet (None)
-        of an advice that has just come in."""
+        """Everything that the checks look at, as it is now, the mode that is in force included. `own` is the case or change that asks;
+        `approvals` are not asked for yet (None) of an advice that has just come in."""
+        limits = self._docket.modes.now(limits)
         look = self._view.look(limits.fresh)
         busy = self._docket.busy(limits.tag)
         return Question(

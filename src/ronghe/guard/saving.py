@@ -7,6 +7,8 @@ meter), by alternating with the old way (switchback), or against the old rule co
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -22,6 +24,11 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     low: float
     high: float
+
+    @property
+    def sound(self) -> bool:
+        """Whether it is one: finite, low ≤ value ≤ high."""
+        return math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.value <= self.high
 
 
 class Saving(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,3 +46,26 @@ class Saving(msgspec.Struct, frozen=True, kw_only=True):
     money: Interval | None = None  # in `currency`
     currency: str = "CNY"
     carbon: Interval | None = None  # kg CO2e
+
+
+ASSUMED = Text(
+    "intervals are added as those of independent errors (root of the sum of squares); errors that periods share, as those of one "
+    "baseline model, would make the interval wider",
+    "区间按误差相互独立合成（平方和开方）；若各时段误差相关（如共用同一基线模型），实际区间更宽",
+)
+"""What a total takes for granted."""
+
+
+def total(parts: Iterable[Interval]) -> Interval | None:
+    """The sum of independent quantities; None of nothing. Losses count.
+
+    The distances from value to low and to high are added as the root of the sum of squares, each side by itself (ASHRAE Guideline 14-2014,
+    annex B: independent uncertainties). See `ASSUMED`.
+    """
+    found = list(parts)
+    if not found:
+        return None
+    value = math.fsum(p.value for p in found)
+    below = math.sqrt(math.fsum((p.value - p.low) ** 2 for p in found))
+    above = math.sqrt(math.fsum((p.high - p.value) ** 2 for p in found))
+    return Interval(value=value, low=value - below, high=value + above)
