@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import click
 
+from ronghe.cli import energy_books
 from ronghe.text import Text
 
 
 @click.group(help=str(Text("Energy: plan, indicators, carbon, savings.", "能源：优化、绩效指标、碳核算与节能核证。")))
 def energy() -> None:
     """The group; each part's commands are a module of their own."""
+
+
+for _command in (energy_books.enpi, energy_books.carbon, energy_books.footprint, energy_books.verify):
+    energy.add_command(_command)

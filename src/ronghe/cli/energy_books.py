@@ -1,0 +1,531 @@
+"""`ronghe energy enpi | carbon | footprint | verify`: the books of energy, from CSV files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+import numpy as np
+
+from ronghe.errors import AppError
+from ronghe.signals.when import format_time, parse_time
+from ronghe.text import Text, language
+
+if TYPE_CHECKING:
+    from ronghe.apps.energy.account.baseline import Baseline, Spec
+    from ronghe.apps.energy.account.carbon import Emitted
+    from ronghe.apps.energy.account.factors import Factors
+    from ronghe.apps.energy.account.periods import Calendar, Floats, Table
+    from ronghe.apps.energy.account.verify import Verified
+
+
+def _t(en: str, zh: str) -> str:
+    return str(Text(en, zh))
+
+
+def _files(command: Callable[..., None]) -> Callable[..., None]:
+    """What every command reads its files by."""
+    for option in reversed(
+        [
+            click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path)),
+            click.option(
+                "--time", default="time", show_default=True, help=_t("column of the time; or DATE,HOUR", "时间列；或“日期列,小时列”")
+            ),
+            click.option(
+                "--format", "form", default="", help=_t("of dates that are not ISO 8601, e.g. %d/%m/%Y %H:%M", "非 ISO 8601 日期的格式")
+            ),
+            click.option("--every", default="1d", show_default=True, help=_t("period: 1h, 1d, month", "统计周期：1h、1d、month")),
+            click.option("--zone", default="UTC", show_default=True, help=_t("of the times, and of days", "时间与日界所在时区")),
+            click.option("--json", "as_json", is_flag=True, help=_t("for programs", "供程序读取")),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _model(command: Callable[..., None]) -> Callable[..., None]:
+    """What explains the energy."""
+    for option in reversed(
+        [
+            click.option("--energy", required=True, help=_t("column of the energy, summed", "能耗列（求和）")),
+            click.option("--scale", default=1.0, show_default=True, help=_t("of that column, to kWh", "该列换算为 kWh 的系数")),
+            click.option("--power", is_flag=True, help=_t("it is a power (kW), not an energy", "该列为功率（kW）而非电量")),
+            click.option("--sum", "sums", multiple=True, help=_t("a driver that is summed, e.g. production", "求和的相关变量，如产量")),
+            click.option("--mean", "means", multiple=True, help=_t("a driver that is averaged", "取平均的相关变量")),
+            click.option("--label", "labels", multiple=True, help=_t("a category, e.g. shift", "类别变量，如班次")),
+            click.option("--temperature", default="", help=_t("outdoor temperature: change points are searched", "室外温度：自动搜索变点")),
+            click.option("--weekday", is_flag=True, help=_t("the day of the week matters", "考虑星期")),
+            click.option("--hour", is_flag=True, help=_t("the hour of the day matters", "考虑时段")),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _read(options: dict[str, Any], extra: tuple[str, ...] = ()) -> tuple[Table, Spec]:
+    from ronghe.apps.energy.account.baseline import Spec
+    from ronghe.apps.energy.account.periods import Calendar
+    from ronghe.apps.energy.account.sheet import Columns, read
+
+    o = options
+    means = tuple(dict.fromkeys([*o["means"], *([o["temperature"]] if o["temperature"] else []), *extra]))
+    columns = Columns(
+        time=tuple(o["time"].split(",")),
+        energy=o["energy"],
+        sums=o["sums"],
+        means=means,
+        labels=o["labels"],
+        format=o["form"],
+        power=o["power"],
+        scale=o["scale"],
+    )
+    table = read(o["files"], columns, Calendar(o["every"], o["zone"]))
+    return table, Spec((*o["sums"], *o["means"]), o["temperature"], o["weekday"], o["hour"], o["labels"])
+
+
+def _span(text: str, calendar: Calendar, name: str) -> tuple[int, int]:
+    """ "2018-01-01..2018-07-01" in the zone of the calendar: from, up to without."""
+    first, dots, last = text.partition("..")
+    if not dots:
+        raise AppError(
+            Text(f"{name}: {text!r} is no span", f"{name}：{text!r} 不是时段"),
+            todo=Text("say 2018-01-01..2018-07-01", "例如 2018-01-01..2018-07-01"),
+        )
+    from datetime import datetime
+
+    found = []
+    for part in (first, last):
+        try:
+            found.append(calendar.utc(datetime.fromisoformat(part.strip())))
+        except ValueError:
+            found.append(parse_time(part, 0))
+    return found[0], found[1]
+
+
+def _json(value: object) -> None:
+    click.echo(msgspec.json.encode(value).decode())
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _both(text: Text) -> dict[str, str]:
+    return {"en": text.en, "zh": text.in_("zh")}
+
+
+def _baseline(b: Baseline) -> dict[str, Any]:
+    return {
+        "model": dict(zip(b.form.names(), b.coefficients.tolist(), strict=True)),
+        "n": b.n,
+        "n_effective": b.effective,
+        "autocorrelation": b.rho,
+        "order": b.order,
+        "r2": b.r2,
+        "cv_rmse": b.cv_rmse,
+        "nmbe": b.nmbe,
+    }
+
+
+def _lines(b: Baseline) -> list[str]:
+    error = np.sqrt(np.diag(b.covariance))
+    lines = [f"  {name:<28}{value:>16,.4f}  ± {s:,.4f}" for name, value, s in zip(b.form.names(), b.coefficients, error, strict=True)]
+    return [
+        *lines,
+        _t(
+            f"R² {b.r2:.3f}, CV(RMSE) {b.cv_rmse:.1%}, NMBE {b.nmbe:.3%}; {b.n} periods, worth {b.effective:.0f} independent ones",
+            f"R² {b.r2:.3f}，CV(RMSE) {b.cv_rmse:.1%}，NMBE {b.nmbe:.3%}；{b.n} 个周期，相当于 {b.effective:.0f} 个独立周期",
+        ),
+    ]
+
+
+def _verdict(why: tuple[Text, ...]) -> str:
+    if not why:
+        return _t("valid: yes", "有效：是")
+    return _t("valid: no, because ", "有效：否，原因：") + "; ".join(w.in_(language()) for w in why)
+
+
+@click.command(
+    help=_t(
+        "Energy performance indicators against a normalised baseline (ISO 50001, ISO 50006).",
+        "按归一化基准计算能源绩效指标（ISO 50001、ISO 50006）。",
+    )
+)
+@_files
+@_model
+@click.option(
+    "--baseline", "base", required=True, help=_t("span of the baseline, e.g. 2018-01-01..2018-07-01", "基准期，如 2018-01-01..2018-07-01")
+)
+@click.option("--target", type=click.FloatRange(0, 1), help=_t("part of the baseline that is to be saved", "目标节能率"))
+@click.option("--hold", default=7, show_default=True, type=click.IntRange(1, 400), help=_t("periods judged together", "合并判断的周期数"))
+@click.option("--false-alarm", default=365.0, show_default=True, help=_t("one in so many periods, by chance", "平均多少个周期允许一次误报"))
+def enpi(base: str, target: float | None, hold: int, false_alarm: float, as_json: bool, **options: Any) -> None:
+    """Indicator, CUSUM, and whether it has left its band."""
+    from ronghe.apps.energy.account.enpi import departure, indicator
+
+    table, spec = _read(options)
+    found = indicator(table, spec, table.between(*_span(base, table.calendar, "--baseline")), target=target)
+    last = departure(found, hold, false_alarm)
+    b, cusum = found.baseline, found.cusum
+    reported = ~table.between(*_span(base, table.calendar, "--baseline")) & np.isfinite(found.difference)
+    actual, expected = float(table.energy[reported].sum()), float(found.expected[reported].sum())
+    if as_json:
+        _json(
+            {
+                "baseline": _baseline(b),
+                "valid": found.valid,
+                "why": [_both(w) for w in found.why],
+                "target": target,
+                "reported": {
+                    "periods": int(reported.sum()),
+                    "actual": actual,
+                    "expected": expected,
+                    "enpi": _known(actual / expected if expected else math.nan),
+                },
+                "departure": None
+                if last is None
+                else {"ratio": last.ratio, "score": last.score, "periods": last.periods, "away": last.away},
+                "periods": [
+                    {
+                        "time": int(t) // 10**6,
+                        "actual": _known(a),
+                        "expected": _known(e),
+                        "low": _known(lo),
+                        "high": _known(hi),
+                        "cusum": float(c),
+                    }
+                    for t, a, e, lo, hi, c in zip(table.start, table.energy, found.expected, found.low, found.high, cusum, strict=True)
+                ],
+            }
+        )
+        return
+    click.echo("\n".join(_lines(b)))
+    click.echo(_verdict(found.why))
+    if int(reported.sum()):
+        click.echo(
+            _t(
+                f"after it: {int(reported.sum())} periods, {actual:,.0f} of {expected:,.0f} kWh expected: EnPI {actual / expected:.3f}",
+                f"基准期后：{int(reported.sum())} 个周期，实际 {actual:,.0f}，期望 {expected:,.0f} kWh：EnPI {actual / expected:.3f}",
+            )
+        )
+    lost = int((~np.isfinite(table.energy)).sum())
+    if lost:
+        click.echo(_t(f"{lost} periods do not count: too little of them was measured", f"{lost} 个周期无效：有效数据不足"))
+    if last is not None:
+        words = ("has left its band", "已偏离正常区间") if last.away else ("within its band", "处于正常区间")
+        click.echo(_t(f"last {hold} periods: {last.ratio:.3f}, {words[0]}", f"最近 {hold} 个周期：{last.ratio:.3f}，{words[1]}"))
+
+
+_FACTORS = click.option(
+    "--factors",
+    "factor_file",
+    type=click.Path(path_type=Path),
+    help=_t("your own; without, the starter that comes along", "自备排放因子文件；默认用随附的起步文件"),
+)
+_METER = click.option(
+    "--meter",
+    "meters",
+    multiple=True,
+    required=True,
+    help=_t("COLUMN=FACTOR or COLUMN[unit]=FACTOR; FACTOR grid: bought electricity", "列=因子 或 列[单位]=因子；因子 grid 表示外购电"),
+)
+_ACCURACY = click.option(
+    "--accuracy", default=1.0, show_default=True, type=click.FloatRange(0, 20), help=_t("class of the meters, %", "表计准确度等级，%")
+)
+
+
+def _factors(path: Path | None) -> Factors:
+    from ronghe.apps.energy.account.factors import Factors
+
+    return Factors.shipped() if path is None else Factors.read(path)
+
+
+def _emitted(
+    options: dict[str, Any], meters: tuple[str, ...], accuracy: float, factors: Factors, sums: tuple[str, ...]
+) -> tuple[Table, list[Emitted]]:
+    from ronghe.apps.energy.account.carbon import GRID, Metered, emitted
+    from ronghe.apps.energy.account.periods import Calendar
+    from ronghe.apps.energy.account.sheet import Columns, read
+
+    said = []
+    for text in meters:
+        column, equals, factor = text.partition("=")
+        if not equals:
+            raise AppError(Text(f"{text!r} names no factor", f"{text!r} 未指定排放因子"), todo=Text("say COLUMN=FACTOR", "请写成 列=因子"))
+        name, bracket, unit = column.partition("[")
+        said.append((name, factor, unit.rstrip("]") if bracket else "kW.h" if factor == GRID else factors[factor].per))
+    first = said[0][0]
+    others = tuple(dict.fromkeys([n for n, _, _ in said[1:]] + list(sums)))
+    columns = Columns(time=tuple(options["time"].split(",")), energy=first, sums=others, format=options["form"])
+    table = read(options["files"], columns, Calendar(options["every"], options["zone"]))
+    amounts: dict[str, Floats] = {first: table.energy, **table.drivers}
+    return table, [emitted(Metered(n, f, u, amounts[n], accuracy), table.start, factors) for n, f, u in said]
+
+
+def _used(factors: Factors, found: list[Emitted], table: Table) -> list[dict[str, Any]]:
+    from ronghe.apps.energy.account.carbon import GRID
+
+    names = dict.fromkeys(
+        n for e in found for n in ([factors.named("location"), factors.named("market")] if e.meter.factor == GRID else [e.meter.factor])
+    )
+    rows = []
+    for name in names:
+        factor, version = factors[name], factors.version(name, int(table.start[-1]))
+        rows.append(
+            {
+                "name": name,
+                "title": _both(factor.title),
+                "scope": factor.scope,
+                "basis": factor.basis,
+                "value": version.value,
+                "unit": f"kg/{factor.per}",
+                "version": version.start.isoformat(),
+                "source": version.source,
+            }
+        )
+    return rows
+
+
+@click.command(
+    help=_t(
+        "Carbon by scope, by location and by market (GHG Protocol).", "按范围核算碳排放，含基于位置与基于市场两种口径（GHG Protocol）。"
+    )
+)
+@_files
+@_METER
+@_FACTORS
+@_ACCURACY
+def carbon(meters: tuple[str, ...], factor_file: Path | None, accuracy: float, as_json: bool, **options: Any) -> None:
+    """Sums of the span, and by period."""
+    from ronghe.apps.energy.account.carbon import scopes
+
+    factors = _factors(factor_file)
+    table, found = _emitted(options, meters, accuracy, factors, ())
+    by = scopes(found, len(table))
+    rows = {"scope1": by.scope1, "scope2_location": by.location, "scope2_market": by.market, "scope3": by.scope3}
+    sums = {k: float(np.nansum(v)) for k, v in rows.items()}
+    unknown = int((~np.isfinite(by.scope1 + by.location + by.scope3)).sum())
+    used = _used(factors, found, table)
+    if as_json:
+        periods = [{"time": int(t) // 10**6, **{k: _known(v[i]) for k, v in rows.items()}} for i, t in enumerate(table.start)]
+        _json({**{f"{k}_kg": v for k, v in sums.items()}, "not_counted": unknown, "factors": used, "periods": periods})
+        return
+    words = {
+        "scope1": ("scope 1, burnt on site", "范围一（现场燃烧）"),
+        "scope2_location": ("scope 2, by location", "范围二（基于位置）"),
+        "scope2_market": ("scope 2, by market", "范围二（基于市场）"),
+        "scope3": ("scope 3", "范围三"),
+    }
+    for k, (en, zh) in words.items():
+        click.echo(f"{_t(en, zh):<28}{sums[k] / 1000:>14,.2f} t CO2e")
+    for u in used:
+        click.echo(
+            _t(
+                f"factor {u['name']}: {u['value']:g} {u['unit']} from {u['version']} ({u['source']})",
+                f"因子 {u['name']}：{u['value']:g} {u['unit']}，自 {u['version']} 起（{u['source']}）",
+            )
+        )
+    if unknown:
+        click.echo(
+            _t(
+                f"{unknown} of {len(table)} periods are not in these sums: too little of them was measured",
+                f"{len(table)} 个周期中有 {unknown} 个未计入：有效数据不足",
+            )
+        )
+    if factor_file is None:
+        click.echo(_t("check the starter's factors for your region and year", "随附因子请按所在地区与年份核对"))
+
+
+@click.command(
+    help=_t(
+        "kg CO2e per unit of product (ISO 14067: partial, gate to gate with purchased material).",
+        "单位产品碳足迹（ISO 14067：部分碳足迹，“门到门”加外购材料）。",
+    )
+)
+@_files
+@_METER
+@_FACTORS
+@_ACCURACY
+@click.option(
+    "--product",
+    "products",
+    multiple=True,
+    required=True,
+    help=_t("COLUMN of the quantity, or COLUMN=WEIGHT of a unit", "产量列，或 列=单件权重"),
+)
+@click.option("--own", multiple=True, help=_t("METER=PRODUCT: a meter of one product alone", "表计=产品：某产品专用表计"))
+@click.option("--material", "materials", multiple=True, help=_t("PRODUCT:FACTOR=AMOUNT per unit", "产品:因子=单件用量"))
+@click.option(
+    "--basis", type=click.Choice(["location", "market"]), default="location", show_default=True, help=_t("of electricity", "电力口径")
+)
+def footprint(
+    meters: tuple[str, ...],
+    factor_file: Path | None,
+    accuracy: float,
+    products: tuple[str, ...],
+    own: tuple[str, ...],
+    materials: tuple[str, ...],
+    basis: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Footprints with their interval."""
+    from ronghe.apps.energy.account.carbon import Product, footprints
+
+    factors = _factors(factor_file)
+    weights = {name: _number(w, text) if eq else 1.0 for text in products for name, eq, w in [text.partition("=")]}
+    table, found = _emitted(options, meters, accuracy, factors, tuple(weights))
+    owned = [text.partition("=")[::2] for text in own]
+    stuff: dict[str, dict[str, float]] = {}
+    for text in materials:
+        name, _, rest = text.partition(":")
+        factor, _, amount = rest.partition("=")
+        stuff.setdefault(name, {})[factor] = _number(amount, text)
+    for name in [*stuff, *(p for _, p in owned)]:
+        if name not in weights:
+            raise AppError(Text(f"{name!r} is not among the products", f"{name!r} 不在产品之列"))
+    made = [Product(name, table.drivers[name], w, tuple(m for m, p in owned if p == name), stuff.get(name)) for name, w in weights.items()]
+    prints = footprints(found, made, table.start, factors, "market" if basis == "market" else "location")
+    if as_json:
+        _json(
+            {"basis": basis, "products": [{f: getattr(p, f) for f in p.__slots__} for p in prints], "factors": _used(factors, found, table)}
+        )
+        return
+    for p in prints:
+        click.echo(
+            _t(
+                f"{p.name}: {p.kg_per_unit:.4g} kg CO2e per unit ({p.low:.4g} to {p.high:.4g}); energy {p.energy:.4g}, "
+                f"material {p.material:.4g}; {p.quantity:,.0f} units in {p.periods} periods",
+                f"{p.name}：{p.kg_per_unit:.4g} kg CO2e/件（{p.low:.4g} 至 {p.high:.4g}）；能源 {p.energy:.4g}，"
+                f"材料 {p.material:.4g}；{p.periods} 个周期共 {p.quantity:,.0f} 件",
+            )
+        )
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise AppError(Text(f"{where!r}: {text!r} is not a number", f"{where!r}：{text!r} 不是数值")) from None
+
+
+@click.command(help=_t("What was saved: IPMVP option B or C, or a switchback.", "节能量核证：IPMVP 方案 B、C，或交替试验。"))
+@_files
+@_model
+@click.option("--before", default="", help=_t("span of the baseline", "改造前时段"))
+@click.option("--after", default="", help=_t("span that is reported", "改造后时段"))
+@click.option(
+    "--on", "switch", default="", help=_t("switchback: column that is 1 while the measure is on", "交替试验：措施投入时为 1 的列")
+)
+@click.option(
+    "--settle",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 1000),
+    help=_t("periods left out after each switch", "每次切换后舍去的周期数"),
+)
+@click.option(
+    "--option",
+    "which",
+    type=click.Choice(["B", "C"]),
+    default="C",
+    show_default=True,
+    help=_t("B: the part's own meter; C: the whole site", "B：部件计量；C：全厂计量"),
+)
+@click.option("--price", type=float, help=_t("money per kWh", "电价（每 kWh）"))
+@click.option(
+    "--tariff",
+    type=click.Path(path_type=Path),
+    help=_t("or a tariff file, for periods of an hour or less", "或电价文件（周期不超过一小时）"),
+)
+@click.option("--factor", default="", help=_t("emission factor: grid, or a name", "排放因子：grid 或名称"))
+@_FACTORS
+@click.option("--name", default="saving", show_default=True, help=_t("what it is booked as", "入账名称"))
+def verify(before: str, after: str, switch: str, settle: int, which: str, name: str, as_json: bool, **options: Any) -> None:
+    """A saving, its interval, and whether it may be claimed."""
+    from ronghe.apps.energy.account.verify import About, before_after, switchback
+
+    table, spec = _read(options, (switch,) if switch else ())
+    price, currency = _prices(options, table)
+    kg = _per_kwh(options["factor"], options["factor_file"], table)
+    about = About(key=name, name=Text(name, name), currency=currency)
+    if switch:
+        at = table.drivers[switch]
+        drivers = (*spec.variables, *([spec.temperature] if spec.temperature else []))
+        found = switchback(table, at >= 0.5, about, variables=drivers, settle=settle, price=price, carbon=kg)
+    else:
+        if not (before and after):
+            raise click.UsageError(_t("give --before and --after, or --on", "请给出 --before 与 --after，或 --on"))
+        sides = [table.between(*_span(text, table.calendar, n)) for text, n in ((before, "--before"), (after, "--after"))]
+        found = before_after(table, spec, sides[0], sides[1], about, option="B" if which == "B" else "C", price=price, carbon=kg)
+    _say_verified(found, as_json)
+
+
+def _prices(options: dict[str, Any], table: Table) -> tuple[Floats | None, str]:
+    if options["tariff"] is not None:
+        from ronghe.apps.energy.tariff import Tariff
+
+        if table.calendar.length > 3600 * 10**9:
+            raise AppError(
+                Text("a tariff needs periods of an hour or less", "使用电价文件时，统计周期不得超过一小时"), todo=Text("--every 1h")
+            )
+        tariff = Tariff.read(options["tariff"])
+        price = tariff.price(table.start)
+        if not np.isfinite(price).all():
+            when = format_time(int(table.start[~np.isfinite(price)][0]))
+            raise AppError(Text(f"the tariff says nothing of {when}", f"电价文件未覆盖 {when}"), where=str(options["tariff"]))
+        return price, tariff.currency
+    return (None if options["price"] is None else np.full(len(table), options["price"])), "CNY"
+
+
+def _per_kwh(name: str, path: Path | None, table: Table) -> Floats | None:
+    if not name:
+        return None
+    from ronghe.plant import units
+
+    factors = _factors(path)
+    if name == "grid":
+        return factors.grid(table.start)
+    return factors.at(name, table.start) * units.factor("kW.h", factors[name].per)[0]
+
+
+def _say_verified(v: Verified, as_json: bool) -> None:
+    s = v.saving
+    if as_json:
+        _json(
+            {
+                "saving": msgspec.to_builtins(s),
+                "valid": v.valid,
+                "why": [_both(w) for w in v.why],
+                "periods": v.m,
+                "adjusted_kwh": v.adjusted,
+                "measured_kwh": v.measured,
+                "fsu": v.fsu,
+                "pairs": v.pairs,
+                "baseline": None if v.baseline is None else _baseline(v.baseline),
+            }
+        )
+        return
+    if v.baseline is not None:
+        click.echo("\n".join(_lines(v.baseline)))
+    click.echo(f"{format_time(s.start)} … {format_time(s.end)}: {s.baseline}")
+    for value, unit in ((s.energy, "kWh"), (s.money, s.currency), (s.carbon, "kg CO2e")):
+        if value is not None:
+            click.echo(
+                _t(
+                    f"saved {value.value:,.0f} {unit} ({value.low:,.0f} to {value.high:,.0f}, 95 %)",
+                    f"节约 {value.value:,.0f} {unit}（{value.low:,.0f} 至 {value.high:,.0f}，95 %）",
+                )
+            )
+    assert s.energy is not None
+    share = s.energy.value / v.adjusted if v.adjusted else 0.0
+    click.echo(_t(f"{share:.1%} of the adjusted baseline of {v.adjusted:,.0f} kWh", f"占修正基准 {v.adjusted:,.0f} kWh 的 {share:.1%}"))
+    if v.fsu is not None:
+        click.echo(
+            _t(f"fractional savings uncertainty (ASHRAE 14, 95 %): {v.fsu:.0%}", f"节能量相对不确定度（ASHRAE 14，95 %）：{v.fsu:.0%}")
+        )
+    click.echo(_verdict(v.why))
