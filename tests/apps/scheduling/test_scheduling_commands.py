@@ -17,6 +17,7 @@ import pytest
 from ronghe.apps.scheduling.formats import read
 from ronghe.apps.scheduling.problem import Choice, Job, Machine, Operation, Plan, Problem, Setup, Weights
 from ronghe.cli.main import main
+from ronghe.cli.plan import write_example
 
 FT06 = """\
 # Fisher and Thompson
@@ -158,8 +159,8 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_shop_of_a_chain_alone_says_where_its_materials_are(tmp_path: Path) -> None:
-    assert ronghe("plan", "--example", tmp_path / "works").returncode == 0
-    done = ronghe("scheduling", "solve", tmp_path / "works" / "shop", "--seconds", "1")
+    write_example(tmp_path / "works")
+    done = ronghe("solve", tmp_path / "works" / "shop", "--seconds", "1")
     assert done.returncode == 1
     assert "powder_white" in done.stderr
     assert "ronghe plan works" in done.stderr
