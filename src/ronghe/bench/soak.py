@@ -64,7 +64,7 @@ def soak(days: int, faults: Sequence[Fault] = DAY) -> dict[str, Any]:
         "cost": round(works.ours.cost(), 2),
         "rule_cost": round(works.rule.cost(), 2),
         "gas_mj_per_t": {"first_day": round(works.gas[0], 1), "last_day": round(works.gas[-1], 1)},
-        "restarts": works.restarts,
+        "restarts": works.starts - 1,
         "seconds": round(time.perf_counter() - began, 1),
     }
 
@@ -110,7 +110,7 @@ class Works:
     ours: Bill = field(default_factory=Bill)
     rule: Bill = field(default_factory=Bill)
     gas: list[float] = field(default_factory=list)  # MJ/t, a mean of each day
-    restarts: int = 0
+    starts: int = 0  # of the node
 
     def __post_init__(self) -> None:
         self.corner, self.by_rule, self.line = Corner(MONDAY), Battery(), Line()
@@ -220,6 +220,7 @@ class Works:
     def _start(self) -> None:
         command = [sys.executable, "-m", "ronghe.bench.soak_node", str(self.folder)]
         self._node = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.starts += 1
         self._say({"now": self.now})
         self._hear()
 
@@ -227,13 +228,13 @@ class Works:
         if self._node is not None:
             self._say({"stop": True})
             self._node.wait(60)
-            self._node, self.restarts = None, self.restarts + 1
+            self._node = None
 
     def _kill(self) -> None:
         if self._node is not None:
             self._node.kill()
             self._node.wait()
-            self._node, self.restarts = None, self.restarts + 1
+            self._node = None
 
     def _say(self, message: dict[str, Any]) -> None:
         assert self._node is not None
