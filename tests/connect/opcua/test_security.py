@@ -24,7 +24,17 @@ ENCRYPTED = "Basic256Sha256/SignAndEncrypt"
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeServer]:
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what the server knows from its start, for its watcher takes a while to see what comes later: ronghe.der and .pem (ours),
+    known.der and .pem (a user's)."""
+    folder = tmp_path_factory.mktemp("known")
+    for name in ("ronghe", "known"):
+        trust.make(folder / f"{name}.der", folder / f"{name}.pem", datetime.datetime.now(datetime.UTC))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, known: Path) -> Iterator[NodeServer]:
     """Only known certificates, only the user ann; announces itself under a name that nothing resolves."""
     server = NodeServer(
         tmp_path_factory.mktemp("guarded"),
@@ -34,6 +44,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeServer]:
         policies=["Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"],
         advertise="opc.tcp://plc-behind-a-gateway.invalid:4840",
     )
+    for certificate in known.glob("*.der"):
+        known_to(server, certificate)
     server.start()
     yield server
     server.stop()
@@ -59,15 +71,19 @@ def known_to(server: NodeServer, certificate: Path) -> None:
     trusted.mkdir(parents=True, exist_ok=True)
     for refused in (Path(server.config["pki"]) / "rejected").glob("*.*"):
         refused.unlink()
-    shutil.copy(certificate, trusted / f"{certificate.stem}-{certificate.stat().st_mtime_ns}.der")
+    whole = trusted.parent / certificate.name  # the server must never read half a file
+    shutil.copy(certificate, whole)
+    whole.replace(trusted / f"{certificate.stem}-{certificate.stat().st_mtime_ns}.der")
 
 
 @pytest.fixture
-def ours(guarded: NodeServer, own_store: Path) -> Path:
-    """Our certificate, made as on first use, and trusted by the server."""
-    certificate, _ = trust.own(Options(url=guarded.url), datetime.datetime.now(datetime.UTC))
-    known_to(guarded, certificate)
-    return certificate
+def ours(known: Path, own_store: Path) -> Path:
+    """Our certificate, trusted by the server."""
+    own = own_store / "own"
+    own.mkdir(parents=True)
+    for file in known.glob("ronghe.*"):
+        shutil.copy2(file, own)
+    return own / "ronghe.der"
 
 
 @pytest.mark.parametrize("policy", ["Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"])
@@ -168,18 +184,16 @@ async def test_a_policy_that_is_not_offered_names_those_that_are(press: NodeServ
     assert raised.value.where == press.url
 
 
-async def test_a_certificate_instead_of_a_name(guarded: NodeServer, ours: Path, tmp_path: Path) -> None:
-    for name in ("known", "unknown"):
-        trust.make(tmp_path / f"{name}.der", tmp_path / f"{name}.pem", datetime.datetime.now(datetime.UTC))
-    known_to(guarded, tmp_path / "known.der")
+async def test_a_certificate_instead_of_a_name(guarded: NodeServer, known: Path, ours: Path, tmp_path: Path) -> None:
+    trust.make(tmp_path / "unknown.der", tmp_path / "unknown.pem", datetime.datetime.now(datetime.UTC))
 
-    def driver(name: str) -> OpcUa:
-        files = {"user_certificate": str(tmp_path / f"{name}.der"), "user_key": str(tmp_path / f"{name}.pem")}
+    def driver(user: Path) -> OpcUa:
+        files = {"user_certificate": str(user), "user_key": str(user.with_suffix(".pem"))}
         return make(guarded, security=ENCRYPTED, trust="first-use", **files)
 
-    assert await read(driver("known")) == 2.25
+    assert await read(driver(known / "known.der")) == 2.25
     with pytest.raises(ConnectError) as raised:
-        await read(driver("unknown"))
+        await read(driver(tmp_path / "unknown.der"))
     assert str(tmp_path / "unknown.der") in raised.value.in_("en")
 
 
