@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ronghe import plugins
+from ronghe.connect import Item, Write
 from ronghe.demo.battery import CAPACITY, POWER, PROTECTED, SILENCE, Battery
+from ronghe.demo.devices import serve_line
 from ronghe.demo.lights import BATTERY, DAWN, FURNACE, METER, PACE, SIZES, Corner, Lapse
+from ronghe.demo.prepare import free_port
 from ronghe.demo.reheating import Furnace
 from ronghe.demo.rig import rows
 from ronghe.demo.sun import DAY, PEAK, Roof, clear_sky
+from ronghe.signals import TagIndex
+from ronghe.signals import quality as q
 
 HOUR = 3600.0
 
@@ -155,3 +163,44 @@ def words(value: float) -> list[int]:
 
 def floats(registers: list[int]) -> tuple[float, ...]:
     return struct.unpack(f">{len(registers) // 2}f", struct.pack(f">{len(registers)}H", *registers))
+
+
+def test_a_master_on_the_line_reads_writes_and_is_refused() -> None:
+    asyncio.run(talk())
+
+
+async def talk() -> None:
+    corner, port = Corner(8 * DAY), free_port()
+    time = [8 * DAY]
+    server = asyncio.create_task(serve_line(port, corner, lambda: time[0], lambda: 0.0))
+    index = TagIndex(["power", "set", "soc", "gas"])
+    kinds = plugins.load("ronghe.drivers", "modbus")
+    driver = kinds(msgspec.convert({"host": "127.0.0.1", "port": port}, kinds.Options), index)
+    addresses = ["3/input:0:float32", "3/holding:4:float32", "3/input:2:float32", "2/input:0:float32"]
+    items = [Item(id=i, address=a) for i, a in enumerate(addresses)]
+    try:
+        await listening(port)
+        assert (await driver.read(items)).value[:3].tolist() == [0.0, 0.0, 50.0]
+        assert await driver.write([Write(address=addresses[1], value=60.0)]) == [q.GOOD]
+        time[0] += 900
+        power, setpoint, soc, chlorine = (await driver.read(items)).value.tolist()
+        assert (power, setpoint) == (pytest.approx(60.0), 60.0)
+        assert soc == pytest.approx(50 + 15 * 0.95 / CAPACITY * 100, abs=0.1)
+        assert 0 < chlorine < 0.1
+        (code,) = await driver.write([Write(address="3/holding:0:float32", value=1.0)])  # the measured power
+        assert q.severity(code) == "bad"
+    finally:
+        await driver.close()
+        server.cancel()
+
+
+async def listening(port: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            return
