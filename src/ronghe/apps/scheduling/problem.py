@@ -21,6 +21,7 @@ people work only where their calendars say so. What these words mean exactly sta
    being to it like a pause.
 6. Make-span: the latest end. A job ends with its last operation to end. Set-up: Σ of the set-ups' own lengths (pauses left out), once a
    batch. Objective: Σ weight · figure.
+7. Energy: a machine takes its power in every working tick of [setup_start, end), and none in others; a batch takes it once.
 """
 
 from __future__ import annotations
@@ -133,6 +134,15 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     setup: float = 0.0
 
 
+class Prices(msgspec.Struct, frozen=True, kw_only=True):
+    """What electricity costs and emits, by slots of equal length from tick 0 on; the last goes on for ever."""
+
+    slot: Tick  # > 0
+    money: tuple[float, ...]  # per kWh
+    carbon: tuple[float, ...] = ()  # kg CO2e per kWh, as many; none: not known
+    carbon_price: float = 0.0  # money per kg CO2e, for choosing only: no part of `Plan.energy_cost`
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a plan is computed from. Names are unique within their kind; `ronghe.apps.scheduling.sound` says what does not fit."""
 
@@ -144,6 +154,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     fixed: tuple[Fixed, ...] = ()
     now: Tick = 0  # nothing that is not fixed starts, set-up included, before
     weights: Weights = Weights(makespan=1.0)
+    prices: Prices | None = None  # no part of the objective: `timing` moves what may be moved to where it costs least
     start: int = 0  # ns since 1970 UTC of tick 0; 0: abstract, as in benchmarks
     tick: float = 1.0  # s
     name: str = ""
@@ -174,6 +185,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     makespan: Tick = 0
     tardiness: float = 0.0  # weighted
     setup: Tick = 0
+    energy: float | None = None  # kWh; these three are None where not stated
+    energy_cost: float | None = None
+    carbon: float | None = None  # kg CO2e of the energy
     seconds: float = 0.0  # that were spent
     by: str = ""  # which method found it
 

@@ -78,6 +78,7 @@ def _times(problem: Problem) -> Iterator[Text]:
         yield Text("a weight of the objective is negative or no number", "目标权重为负或不是数值")
     elif not w.makespan + w.tardiness + w.setup:
         yield Text("nothing is to be minimised: every weight is 0", "所有目标权重都为 0，没有优化目标")
+    yield from _prices(problem)
     if not (math.isfinite(problem.tick) and problem.tick > 0):
         yield Text(f"the tick lasts {problem.tick:g} s", f"时间单位为 {problem.tick:g} 秒，应大于 0")
     if abs(problem.now) > _LATEST:
@@ -107,6 +108,20 @@ def _times(problem: Problem) -> Iterator[Text]:
             yield Text(f"the arrival of {a.material} at {a.at} is too far from the start", f"{a.material} 的到货时刻 {a.at} 距起点过远")
     if total > _LATEST:
         yield Text(f"the work adds up to {total} ticks: choose a longer tick", f"总工时达 {total} 个时间单位，请采用更大的时间单位")
+
+
+def _prices(problem: Problem) -> Iterator[Text]:
+    p = problem.prices
+    if any(not (math.isfinite(m.power) and m.power >= 0) for m in problem.machines):
+        yield Text("the power of a machine is negative or no number", "有设备的功率为负或不是数值")
+    if p is None:
+        return
+    if p.slot < 1 or not p.money or (p.carbon and len(p.carbon) != len(p.money)):
+        yield Text(
+            "prices need slots of at least a tick, and as many factors as prices", "电价时段至少为一个时间单位，且排放因子须与电价个数相同"
+        )
+    elif not all(math.isfinite(x) for x in (*p.money, *p.carbon, p.carbon_price)):
+        yield Text("a price or an emission factor is no number", "有电价或排放因子不是数值")
 
 
 def _job(job: Job) -> Iterator[Text]:

@@ -88,9 +88,8 @@ def read(paths: Sequence[Path], columns: Columns, calendar: Calendar, *, good: f
         known = np.isfinite(value)
         total = np.bincount(at[known], value[known], len(periods))
         count = np.bincount(at[known], minlength=len(periods))
-        share: Floats = (
-            np.minimum(count * _step(times[id(f)]) / lengths, 1.0) if calendar.length > _step(times[id(f)]) else (count > 0) * 1.0
-        )
+        step = _step(times[id(f)])
+        share = np.asarray(np.minimum(count * step / lengths, 1.0) if calendar.length > step else count > 0, np.float64)
         share[share > 1 - 1e-6] = 1.0
         with np.errstate(invalid="ignore", divide="ignore"):
             gathered = total / count if mean else total / np.where(share < 1, share, 1.0)

@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from ronghe.apps.scheduling.check.energy import Energy, energy
 from ronghe.apps.scheduling.check.rules import ROUNDING, complete, in_time, machines, materials, people, precedence, setups, together
 from ronghe.apps.scheduling.check.shop import Shop, things
 from ronghe.apps.scheduling.problem import Plan, Problem, Tick
 from ronghe.text import Text
+
+__all__ = ["Energy", "Figures", "check", "claims", "energy", "measure", "stamped"]
 
 
 class Figures(NamedTuple):
@@ -64,7 +67,14 @@ def claims(problem: Problem, plan: Plan) -> list[Text]:
     """What a plan says of itself and is not so: its figures, and a lower bound above its own objective."""
     said = []
     real = measure(problem, plan)
+    power = energy(problem, plan) or Energy(0.0, None, None)
+    energies: list[tuple[Text, float | None, float | None]] = [
+        (Text("energy", "用电量"), plan.energy, power.kwh),
+        (Text("energy cost", "电费"), plan.energy_cost, power.money),
+        (Text("carbon", "碳排放"), plan.carbon, power.carbon),
+    ]
     for name, stated, actual in [
+        *((name, stated, actual or 0.0) for name, stated, actual in energies if stated is not None),
         (Text("make-span", "完工时间"), plan.makespan, real.makespan),
         (Text("tardiness", "拖期"), plan.tardiness, real.tardiness),
         (Text("set-up time", "换型时间"), plan.setup, real.setup),
