@@ -16,6 +16,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +37,7 @@ from ronghe.guard.patience import Patience
 from ronghe.guard.promises import Promises
 from ronghe.guard.proving import Proving, judged
 from ronghe.guard.stop import StopFile
+from ronghe.guard.trials import Trials
 from ronghe.guard.view import View
 from ronghe.guard.wayback import WayBack
 from ronghe.plant.model import Plant
@@ -60,6 +62,7 @@ class Bench:
     hands: Hands
     promises: Promises
     patience: Patience
+    trials: Trials
     clock: Callable[[], int]
 
     def question(self, case: ChangeCase, tag: str, value: float) -> Question:
@@ -220,6 +223,10 @@ class Changes:
         noise = {s.tag: await self._bench.promises.noise(limits[s.tag]) for s in change.settings}
         questions = {s.tag: self._bench.question(case, s.tag, s.value) for s in change.settings}
         checks = {tag: ask_change(question) for tag, question in questions.items()}
+        tried = await self._tried(case, questions) if all_refused(checks) is None else {}
+        if tried:  # it took its time
+            questions = {s.tag: self._bench.question(case, s.tag, s.value) for s in change.settings}
+            checks = {tag: (*ask_change(question), *tried.get(tag, ())) for tag, question in questions.items()}
         if (why_not := all_refused(checks)) is not None:
             self._bench.record("close", case, "refused", not_written(why_not), checks=checks)
             return False
@@ -234,6 +241,15 @@ class Changes:
         text = to_be_written(puts)
         await self._bench.intend("intent", case, "writing", text, checks=checks, puts=tuple(puts), watched=tuple(watched))
         return True
+
+    async def _tried(self, case: ChangeCase, questions: Mapping[str, Question]) -> dict[str, tuple[Check, ...]]:
+        """The dry runs, of those of its set-points that have one, each with all that the change writes."""
+        settings = {tag: in_device(question) for tag, question in questions.items()}
+        found: dict[str, tuple[Check, ...]] = {}
+        for s in case.change.settings:
+            if self._bench.limits[s.tag].dry_run is not None:
+                found[s.tag] = (await self._bench.trials.of(partial(self._bench.question, case, s.tag, s.value), settings),)
+        return found
 
     # --- writing -------------------------------------------------------------------------------------------------------------------
 

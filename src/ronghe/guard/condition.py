@@ -92,6 +92,10 @@ class Comparison:
         says = Text("holds", "成立") if truth else Text("does not hold", "不成立")
         return Verdict(truth, (Text(f"{self.shown} {says.en}: now {now}", f"{self.shown} {says.zh}：当前 {now}"),))
 
+    def comparisons(self) -> Iterator[Comparison]:
+        """See `Condition.comparisons`."""
+        yield self
+
     def tags(self) -> Iterator[str]:
         """See `Condition.tags`."""
         yield self.left
@@ -109,6 +113,10 @@ class Not:
         """See `Condition.evaluate`."""
         inner = self.part.evaluate(look)
         return Verdict(None if inner.truth is None else not inner.truth, inner.reasons)
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """See `Condition.comparisons`."""
+        return self.part.comparisons()
 
     def tags(self) -> Iterator[str]:
         """See `Condition.tags`."""
@@ -129,6 +137,11 @@ class Join:
         truth: Truth = (not self.rule) if (not self.rule) in truths else None if None in truths else self.rule
         return Verdict(truth, tuple(r for v in found if v.truth is truth for r in v.reasons))
 
+    def comparisons(self) -> Iterator[Comparison]:
+        """See `Condition.comparisons`."""
+        for part in self.parts:
+            yield from part.comparisons()
+
     def tags(self) -> Iterator[str]:
         """See `Condition.tags`."""
         for part in self.parts:
@@ -148,6 +161,11 @@ class Condition:
     def evaluate(self, look: Look) -> Verdict:
         """Its truth under the values that `look` gives, and the reasons."""
         return self.root.evaluate(look)
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Its comparisons, in order."""
+        return tuple(self.root.comparisons())
 
     @property
     def tags(self) -> tuple[str, ...]:

@@ -1,9 +1,8 @@
 """The guard: the only thing that writes to a machine.
 
-An advice comes in, all checks are made, and the case is refused, shown, put before people, or carried out. Carrying out is: make every
-check; put the intent into the ledger; make every check again; write. The driver has the checks made once more at the moment at which it
-sends, so that no wait for a busy line lies between check and write. What was written is believed only when it is read back; then the
-effect that was promised is waited for, and when it stays away the old value is put back.
+An advice comes in, all checks are made, and the case is refused, shown, put before people, or carried out (`ronghe.guard.writing`). What
+was written is believed only when it is read back; then the effect that was promised is waited for, and when it stays away the old value is
+put back.
 
 Whatever is unknown is a no: a stale value, a condition that cannot be judged, a ledger that cannot be written. A case changes only by an
 event that the ledger holds already, so a process that is killed anywhere takes up its open cases from the ledger, and never writes an
@@ -17,6 +16,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,10 @@ from ronghe.guard.case import Case, Check, Event
 from ronghe.guard.change import Change, Told
 from ronghe.guard.changecase import ChangeCase
 from ronghe.guard.changes import Bench, Changes
-from ronghe.guard.checks import ask, in_device, refused, stranger
-from ronghe.guard.condition import quantity
+from ronghe.guard.checks import refused, stranger
 from ronghe.guard.docket import Docket
 from ronghe.guard.followup import GUARD, FollowUp
-from ronghe.guard.hands import Hands, Held, Write, not_written, surely_not
+from ronghe.guard.hands import Hands, Held, Write
 from ronghe.guard.kill import KillSwitch
 from ronghe.guard.ledger import Ledger
 from ronghe.guard.limits import Limits, compile_guard
@@ -41,9 +40,11 @@ from ronghe.guard.patience import Patience
 from ronghe.guard.promises import Promises
 from ronghe.guard.savings import Savings
 from ronghe.guard.stop import StopFile
+from ronghe.guard.trials import Trials
 from ronghe.guard.valuing import Valuing
 from ronghe.guard.view import View
 from ronghe.guard.worth import History
+from ronghe.guard.writing import Writing
 from ronghe.plant.model import Plant
 from ronghe.signals import Latest
 from ronghe.text import Text
@@ -92,7 +93,9 @@ class Guard:
         patience = Patience(plant, self._limits, clock, round(read_back * 1e9))
         self._follow_up = FollowUp(plant, self._limits, view, self._docket, self._stop, self._hands, clock, patience)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        bench = Bench(plant, self._limits, view, self._docket, self._stop, self._hands, self._promises, patience, clock)
+        self._trials = Trials(plant)
+        self._writing = Writing(self._docket, self._hands, self._promises, self._trials)
+        bench = Bench(plant, self._limits, view, self._docket, self._stop, self._hands, self._promises, patience, self._trials, clock)
         self._changes = Changes(bench, self._locks)
         self._busy: dict[str, asyncio.Task[Any]] = {}
         self._errors: list[BaseException] = []
@@ -115,12 +118,16 @@ class Guard:
         async with self._locks[advice.tag]:
             if advice.id in self._docket.by_advice:
                 return self.case(self._docket.by_advice[advice.id])
-            limits = self._in_force(advice.tag)
-            checks = ask(self._hands.question(limits, advice)) if limits else stranger(self._plant, advice, self._stop.why())
+            limits, checks = self._limits.get(advice.tag), stranger(self._plant, advice, self._stop.why())
+            if limits is not None:
+                asked, checks = await self._trials.checks(partial(self._hands.question, limits, advice))
+                limits = asked.limits  # with the mode that is in force
+                if advice.id in self._docket.by_advice:  # it came a second time, for another set-point, while it was tried
+                    return self.case(self._docket.by_advice[advice.id])
             why_not = refused(checks)
             case = self._came_in(advice, limits, checks, why_not)
             if why_not is None and limits is not None and limits.mode == "auto":
-                case = await self._carry_out(case, limits)
+                case = await self._writing.carry_out(case, limits, checks)
             return case
 
     async def approve(self, case_id: str, user: str) -> Case:
@@ -143,7 +150,7 @@ class Guard:
             if user not in case.approvals:
                 text = Text(f"approved by {user} ({n} of {needs})", f"{user} 批准（{n}/{needs}）")
                 case = self._docket.record("approval", case, "waiting", user, text)
-            return await self._carry_out(case, limits) if n >= needs else case
+            return await self._writing.carry_out(case, limits) if n >= needs else case
 
     async def reject(self, case_id: str, user: str, why: str) -> Case:
         """A person says no to a case that is shown or waiting. Raises GuardError when it does not exist or is neither; LedgerError."""
@@ -190,6 +197,14 @@ class Guard:
         """
         _named(who)
         self._docket.switch(tag, mode, who, why)
+
+    async def warm(self) -> None:
+        """Starts the twins that guards use, so that the first trial need not wait. Never raises: what fails, each trial says."""
+        await asyncio.to_thread(self._trials.warm, self._limits)
+
+    def close(self) -> None:
+        """Ends the processes of the twins. Safe to call twice, and from any thread."""
+        self._trials.close()
 
     @property
     def modes(self) -> Modes:
@@ -299,44 +314,6 @@ class Guard:
                     self._end_waiting(case)
             else:
                 await self._follow_up.attend(case)
-
-    # --- writing ---------------------------------------------------------------------------------------------------------------------
-
-    async def _carry_out(self, case: Case, limits: Limits) -> Case:
-        """Check, intent, check, and check once more as it is sent. The set-point's lock is held."""
-        noise = await self._promises.noise(limits)
-        question = self._hands.question(limits, case.advice, case.id, len(case.approvals))
-        checks, old = ask(question), question.current.value
-        why_not = refused(checks)
-        if why_not is not None or old is None:
-            why_not = why_not or question.current.why
-            return self._docket.record("close", case, "refused", GUARD, not_written(why_not), checks=checks)
-        value = in_device(question)
-        was, now = quantity(old, limits.unit, value), quantity(value, limits.unit, old)
-        case = await self._docket.intend(
-            "write",
-            case,
-            "writing",
-            GUARD,
-            Text(f"writing {now}, was {was}", f"写入 {now}，原为 {was}"),
-            checks=checks,
-            written=value,
-            old=old,
-            watched=self._promises.fix(question, noise),
-        )
-        written = case
-
-        def look_again() -> Text | None:  # ledger and line take their time: what held before may not hold any more
-            nonlocal checks
-            question = self._hands.question(limits, written.advice, written.id, len(written.approvals))
-            checks = ask(question)
-            changed = question.current.value != old
-            return refused(checks) or (Text("the set-point was changed meanwhile", "设定值在此期间被改动") if changed else None)
-
-        status, said = await self._hands.send(limits.tag, value, look_again)
-        if status is None:
-            return self._docket.record("close", case, "refused", GUARD, said, checks=checks)
-        return self._docket.record("answer", case, "failed" if surely_not(status) else "writing", GUARD, said, status=status)
 
     def _in_force(self, tag: str) -> Limits | None:
         """The limits of a set-point with the mode that is in force; None where it has no guard."""

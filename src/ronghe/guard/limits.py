@@ -39,6 +39,15 @@ class Valuation:
 
 
 @dataclass(frozen=True, slots=True)
+class DryRun:
+    """On which twin a value is tried before it is written, for how long (ns), and what must hold at every step."""
+
+    twin: str
+    length: int
+    keeps: Condition
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """One guard, ready to check against. Values in `unit`, times in ns."""
 
@@ -56,6 +65,7 @@ class Limits:
     interlock: Condition | None = None
     watch: Watch | None = None
     worth: Valuation | None = None
+    dry_run: DryRun | None = None
 
 
 def compile_guard(plant: Plant, spec: GuardSpec) -> Limits:
@@ -108,6 +118,14 @@ def _compile(plant: Plant, spec: GuardSpec) -> tuple[Limits | None, list[tuple[s
     hold = read("hold", lambda: parse_duration(spec.hold))
     given = spec.worth
     worth = read("worth", lambda: _valuation(given, plant)) if given is not None else None
+    dry_run = None
+    if spec.twin:
+        read("twin", lambda: _twin(plant, spec))
+        length = read("trial", lambda: _positive(spec.trial))
+        keeps = read("keeps", lambda: parse(spec.keeps, plant)) if spec.keeps else None
+        dry_run = DryRun(spec.twin, length, keeps) if length and keeps else None
+    elif spec.keeps:
+        read("keeps", lambda: _no_twin(plant))
     if wrong:
         return None, wrong
     low, high = envelope
@@ -129,6 +147,7 @@ def _compile(plant: Plant, spec: GuardSpec) -> tuple[Limits | None, list[tuple[s
         interlock=interlock,
         watch=watch,
         worth=worth,
+        dry_run=dry_run,
     )
     return limits, []
 
@@ -178,6 +197,26 @@ def _watch(text: str, plant: Plant) -> Watch:
             todo=Text(f"{SAMPLES} samples must show it: give it more time", f"效果须由 {SAMPLES} 个采样证实，请放宽时限"),
         )
     return watch
+
+
+def _twin(plant: Plant, spec: GuardSpec) -> None:
+    if spec.twin not in plant.twins:
+        near = ", ".join(plant.twins)
+        raise GuardError(
+            Text(f"no [twins.{spec.twin[:80]}]", f"没有 [twins.{spec.twin[:80]}]"),
+            todo=Text(f"there is: {near}", f"现有：{near}") if near else "",
+        )
+    if not spec.keeps:
+        todo = Text('e.g. keeps = "line1/f1/temperature < 1250 Cel"', '例如 keeps = "line1/f1/temperature < 1250 Cel"')
+        raise GuardError(Text("keeps is missing: what must hold on the twin", "缺少 keeps：须说明孪生体上必须满足的条件"), todo=todo)
+
+
+def _no_twin(plant: Plant) -> None:
+    known = ", ".join(plant.twins)
+    todo = (
+        Text(f"name a twin: {known}", f"请用 twin 指定：{known}") if known else Text("add a [twins.NAME] table", "请添加 [twins.NAME] 表")
+    )
+    raise GuardError(Text("there is no twin that could keep it", "未指定 twin，无法试算"), todo=todo)
 
 
 def _positive(text: str) -> int:

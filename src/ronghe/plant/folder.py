@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from ronghe.plant.checks import DICTIONARY, PLANT, TAGS
 from ronghe.plant.fields import read_fields
 from ronghe.plant.limits import GuardCheck
 from ronghe.plant.locate import Lines
-from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, Lapse, Plant, Property, Tag
+from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, Lapse, Plant, Property, Tag, TwinSpec
 from ronghe.plant.options import Find, OptionReader
 from ronghe.plant.problems import Problems, nearest
 from ronghe.plant.table import read_table
@@ -34,6 +34,7 @@ CheckGuard = Callable[[GuardSpec, Plant], Iterable[tuple[str, RongheError]]]
 _log: Final = logging.getLogger(__name__)
 _DRIVERS: Final = "ronghe.drivers"
 _APPS: Final = "ronghe.apps"
+_TWINS: Final = "ronghe.twins"
 
 
 def load(
@@ -98,7 +99,8 @@ def examine(
         tags=tags,
         connections=connections,
         apps=reader.apps(apps, tags),
-        guards=reader.guards(tags, dictionary, document.table("apps")),
+        twins=reader.twins(),
+        guards=reader.guards(tags, dictionary, document),
         equipment=reader.equipment(tags),
         historian=reader.historian(),
     )
@@ -169,7 +171,7 @@ class _Reader:
 
     def plant(self) -> tuple[str, Text]:
         """(path, name) of the `[plant]` table."""
-        known = ("plant", "equipment", "historian", "connections", "apps", "guards")
+        known = ("plant", "equipment", "historian", "connections", "apps", "twins", "guards")
         for key in self.tables:
             if key not in known:
                 what = f"unknown table {key[:80]!r}; possible: {', '.join(known)}", f"未知的表 {key[:80]!r}；可用：{', '.join(known)}"
@@ -255,15 +257,32 @@ class _Reader:
                 found[path] = equipment
         return found
 
-    def guards(self, tags: dict[str, Tag], dictionary: dict[str, Property], apps: Collection[str]) -> dict[str, GuardSpec]:
+    def twins(self) -> dict[str, TwinSpec]:
+        """The twins; that their models can be read is looked at by `ronghe.guard.trialcheck`."""
+        reader = self._options()
+        found: dict[str, TwinSpec] = {}
+        for name, table in self._named("twins"):
+            path = ("twins", name)
+            uses = self._word(table, path, "uses")
+            if uses is None:
+                continue
+            find, known = partial(plugins.load, _TWINS), plugins.names(_TWINS)
+            kind = reader.kind(find, uses, ("twin", "孪生体"), known, self.lines.of(*path, "uses"))
+            options = reader.read(kind and kind.Options, {k: v for k, v in table.items() if k != "uses"}, path)
+            if kind is not None:
+                found[name] = TwinSpec(name=name, uses=uses, options=options)
+        return found
+
+    def guards(self, tags: dict[str, Tag], dictionary: dict[str, Property], document: _Document) -> dict[str, GuardSpec]:
         """The guards; their limits fit their tags."""
+        apps, twins = document.table("apps"), document.table("twins")
         found: dict[str, GuardSpec] = {}
         for tag, table in self._named("guards", own=("worth",), example="line1/pump1/speed"):
             line = partial(self.lines.of, "guards", tag)
             guard = read_fields(GuardSpec, table, file=PLANT, line=line, problems=self.problems, given={"tag": tag})
             if guard is not None:
                 found[tag] = guard
-                GuardCheck(guard, tags, dictionary, apps, self.lines.of, self.problems).all()
+                GuardCheck(guard, tags, dictionary, apps, twins, self.lines.of, self.problems).all()
         return found
 
     def _options(self) -> OptionReader:

@@ -23,6 +23,7 @@ class GuardCheck:
     tags: dict[str, Tag]
     dictionary: dict[str, Property]
     apps: Collection[str]  # by name
+    twins: Collection[str]  # by name
     line: Callable[..., int]
     problems: Problems
 
@@ -36,6 +37,10 @@ class GuardCheck:
                 self._reads(parse_duration, getattr(g.worth, key), "worth", key)
             if computed_by(g.worth.tag) not in self.apps:
                 self._known(g.worth.tag, "worth", "tag")
+        self._reads(parse_duration, g.trial, "trial")
+        if g.twin and g.twin not in self.twins:
+            what = f"twin: no [twins.{g.twin[:80]}] in plant.toml", f"twin：plant.toml 中没有 [twins.{g.twin[:80]}]"
+            self._say(*what, "twin", meant=nearest(g.twin, self.twins))
         if self._known(g.tag):
             tag = self.tags[g.tag]
             self._writable(tag)

@@ -91,6 +91,16 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     options: Annotated[Any, Meta(description="an instance of the app's own Options type")] = None
 
 
+class TwinSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A `[twins.NAME]` table: a model of a part of the plant, on which set-points are tried before the plant feels them.
+
+    A model is code, and is run."""
+
+    name: str
+    uses: Annotated[str, Meta(description="which kind: fmu, python, replay, or any installed")]
+    options: Annotated[Any, Meta(description="an instance of the twin's own Options type")] = None
+
+
 class Worth(msgspec.Struct, frozen=True, kw_only=True):
     """How a guard's actions are valued: a measured tag against a stated baseline, never the promise."""
 
@@ -120,6 +130,11 @@ class GuardSpec(msgspec.Struct, frozen=True, kw_only=True):
     fresh: Annotated[str, Meta(description="the set-point and every tag of the interlock must be Good and at most this old")] = "10s"
     approvals: Annotated[int, Meta(ge=1, le=2, description="how many different people must approve, in mode approve")] = 1
     hold: Annotated[str, Meta(description="after a write, no other write to this tag for this long")] = "0s"
+    twin: Annotated[str, Meta(description="a [twins.NAME] on which each value is tried before it is written; empty: none")] = ""
+    trial: Annotated[str, Meta(description="how long it is tried, in the plant's time, e.g. 10min")] = "10min"
+    keeps: Annotated[
+        str, Meta(description='must hold at every step of the trial, e.g. "line1/f1/temperature < 1250 Cel"; with a twin, required')
+    ] = ""
     worth: Annotated[Worth | None, Meta(description="how what its actions were worth is measured; none: it is not")] = None
 
 
@@ -139,6 +154,7 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, Tag] = field(default_factory=dict)
     connections: dict[str, Connection] = field(default_factory=dict)
     apps: dict[str, AppSpec] = field(default_factory=dict)
+    twins: dict[str, TwinSpec] = field(default_factory=dict)
     guards: dict[str, GuardSpec] = field(default_factory=dict)
     equipment: dict[str, Equipment] = field(default_factory=dict)
     historian: HistorianSpec = HistorianSpec()

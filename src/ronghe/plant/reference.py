@@ -11,7 +11,7 @@ import msgspec
 
 from ronghe.plant.fields import bare, described, extras
 from ronghe.plant.folder import Head
-from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, Property, Tag, Worth
+from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, Property, Tag, TwinSpec, Worth
 from ronghe.plant.schema import installed
 
 _INTRO: Final = """\
@@ -23,7 +23,7 @@ A plant folder says what a plant is and what runs on it. Three files, made for p
 
 | file | what it holds | 内容 |
 |---|---|---|
-| `plant.toml` | the plant, its equipment, connections, apps and guards | 工厂、设备、连接、应用、守护 |
+| `plant.toml` | the plant, its equipment, connections, apps, twins and guards | 工厂、设备、连接、应用、孪生体、守护 |
 | `tags.csv` | every place in the plant that has a value, and where to get it | 测点表 |
 | `dictionary.csv` | what each value means: names, unit, type, range | 数据字典 |
 
@@ -80,6 +80,13 @@ def _toml() -> Iterator[str]:
     yield f"{_said(AppSpec)}\n"
     yield from _fields(AppSpec, without=("name", "options"))
     for name, options in installed("ronghe.apps", ours=True).items():
+        yield f'#### `uses = "{name}"`\n'
+        yield f"{_said(options)}\n"
+        yield from _fields(options)
+    yield "### `[twins.NAME]` · 孪生体\n"
+    yield f"{_said(TwinSpec)}\n"
+    yield from _fields(TwinSpec, without=("name", "options"))
+    for name, options in installed("ronghe.twins", ours=True).items():
         yield f'#### `uses = "{name}"`\n'
         yield f"{_said(options)}\n"
         yield from _fields(options)

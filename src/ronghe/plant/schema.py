@@ -15,7 +15,7 @@ import msgspec
 from ronghe import plugins
 from ronghe.errors import RongheError
 from ronghe.plant.folder import Head
-from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec
+from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, TwinSpec
 
 _ENV: Final = {
     "title": "Secret",
@@ -28,7 +28,8 @@ _ENV: Final = {
 
 
 def installed(group: str, *, ours: bool = False) -> dict[str, type[msgspec.Struct]]:
-    """The Options type of every driver ("ronghe.drivers") or app ("ronghe.apps") that imports, by name; `ours`: only those of Ronghe."""
+    """The Options type of everything in a group ("ronghe.drivers", "ronghe.apps", "ronghe.twins") that imports, by name; `ours`: only those
+    of Ronghe."""
     found = {}
     for entry in sorted(entry_points(group=group), key=lambda e: e.name):
         if not ours or entry.value.startswith("ronghe."):
@@ -41,8 +42,8 @@ def installed(group: str, *, ours: bool = False) -> dict[str, type[msgspec.Struc
 
 def schema(*, ours: bool = False) -> dict[str, Any]:
     """The schema of plant.toml with the options of everything installed; `ours`: only of what comes with Ronghe."""
-    drivers, apps = installed("ronghe.drivers", ours=ours), installed("ronghe.apps", ours=ours)
-    kinds = (Head, Equipment, HistorianSpec, GuardSpec, Connection, AppSpec, *drivers.values(), *apps.values())
+    drivers, apps, twins = (installed(f"ronghe.{group}", ours=ours) for group in ("drivers", "apps", "twins"))
+    kinds = (Head, Equipment, HistorianSpec, GuardSpec, Connection, AppSpec, TwinSpec, *drivers.values(), *apps.values(), *twins.values())
     refs, parts = msgspec.json.schema_components(kinds, schema_hook=_other_types, ref_template="#/$defs/{name}")
     named = {kind: parts[ref["$ref"].removeprefix("#/$defs/")] for kind, ref in zip(kinds, refs, strict=True)}
     for kind in kinds:
@@ -54,6 +55,7 @@ def schema(*, ours: bool = False) -> dict[str, Any]:
     plugged = {
         "connections": [_plugged(named[Connection], "driver", (), name, named[kind]) for name, kind in drivers.items()],
         "apps": [_plugged(named[AppSpec], "uses", ("equipment", "lapse"), name, named[kind]) for name, kind in apps.items()],
+        "twins": [_plugged(named[TwinSpec], "uses", (), name, named[kind]) for name, kind in twins.items()],
     }
     head, equipment = _closed(named[Head]), _closed(named[Equipment])
     for part in (head, equipment):
