@@ -90,6 +90,9 @@ export const api = {
   kill: (why: string) => post<{ killed: string }>("kill", { why }),
   release: (why: string) => post<{ killed: string }>("kill/release", { why }),
 
+  autonomy: (from: number, to: number) => get<T.Autonomy>(`autonomy?from=${from}&to=${to}`),
+  switchMode: (tag: string, mode: T.Mode, why: string) => post<unknown>("autonomy/switch", { tag, mode, why }),
+
   ledger: (before: number, count: number, without = "") => get<T.Ledger>(`ledger?before=${before}&count=${count}&without=${without}`),
   verify: () => request<T.Verification>("GET", "ledger/verify", undefined, 120_000),
 

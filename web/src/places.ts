@@ -6,6 +6,7 @@ import type { RoleName } from "./types";
 import Advice from "./pages/Advice.svelte";
 import Alarms from "./pages/Alarms.svelte";
 import Apps from "./pages/Apps.svelte";
+import Autonomy from "./pages/Autonomy.svelte";
 import Connections from "./pages/Connections.svelte";
 import Dictionary from "./pages/Dictionary.svelte";
 import EquipmentPage from "./pages/Equipment.svelte";
@@ -30,6 +31,7 @@ export const PLACES: Place[] = [
   { page: "trends", name: "trends", icon: "trends", component: Trends },
   { page: "alarms", name: "alarms", icon: "alarms", component: Alarms },
   { page: "advice", name: "advice", icon: "advice", component: Advice },
+  { page: "autonomy", name: "autonomy", icon: "autonomy", component: Autonomy },
   { page: "ledger", name: "ledger", icon: "ledger", component: Ledger },
   { page: "dictionary", name: "dictionary", icon: "dictionary", component: Dictionary },
   { page: "connections", name: "connections", icon: "connections", component: Connections },

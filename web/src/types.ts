@@ -293,3 +293,52 @@ export interface AlarmList {
   alarms: Alarm[];
   metrics: { per_10_min: number; peak_10_min: number; flood: boolean; standing: number; unacknowledged: number; shelved: number; chattering: string[]; stale: string[] };
 }
+
+export type Mode = "advise" | "approve" | "auto";
+
+export interface Bounded {
+  value: number;
+  low: number;
+  high: number;
+}
+
+/** A guard and the switch over it. `permitted` is the most that the plant folder allows. Times in ms. */
+export interface GuardSwitch {
+  tag: string;
+  title: Text;
+  unit: string;
+  permitted: Mode;
+  mode: Mode;
+  value: number | null;
+  by: string | null;
+  why: string | null;
+  since: number | null;
+  apps: string[];
+  last: { time: number; state: CaseState; text: Text } | null;
+  night: { from: number; to: number; written: number; refused: number; rolled_back: number; advised: number };
+}
+
+/** What running better was worth so far, against a stated baseline; measured over whole periods. Times in ms. */
+export interface SavingSum {
+  key: string;
+  name: Text;
+  app: string;
+  equipment: string;
+  method: string;
+  baseline: Text;
+  currency: string;
+  days: number;
+  money: Bounded | null;
+  energy: Bounded | null; // kWh
+  carbon: Bounded | null; // kg CO2e
+  last: { start: number; end: number; money: Bounded | null; energy: Bounded | null; carbon: Bounded | null } | null;
+}
+
+export interface Autonomy {
+  guards: GuardSwitch[];
+  savings: SavingSum[];
+  total: Record<string, Bounded>; // by currency
+  kwh: Bounded | null;
+  kg: Bounded | null;
+  assumed: Text; // what the sums take for granted
+}

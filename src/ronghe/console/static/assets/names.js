@@ -1,1 +1,0 @@
-import{L as e}from"./Failed.js";var t=t=>typeof t==`string`?t:e(t);function n(e){return e?t(e.title)||e.name:``}export{t as n,n as t};
