@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from datetime import date
 from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 
+from ronghe.apps.energy.tariff import Tariff
 from ronghe.chain import Facts, Outcome, apply, changes, read, run
 from ronghe.cli.plan import plan, write_example
 from ronghe.errors import AppError, RongheError
@@ -54,7 +56,7 @@ def test_each_hands_its_times_to_the_next(facts: Facts, before: Outcome) -> None
 
 def test_figures_are_sums_of_what_is_stated(facts: Facts, before: Outcome) -> None:
     f = before.figures
-    parts = (f.production, f.setup, f.holding, f.transport, f.tardiness)
+    parts = (f.production, f.setup, f.holding, f.transport, f.tardiness, f.energy_cost)
     assert None not in parts
     assert f.missing == ()
     assert f.cost == pytest.approx(sum(p for p in parts if p is not None))
@@ -63,9 +65,36 @@ def test_figures_are_sums_of_what_is_stated(facts: Facts, before: Outcome) -> No
     assert f.carbon == pytest.approx((f.carbon_energy or 0) + (f.carbon_transport or 0))
     assert f.setup == pytest.approx(before.schedule.setup / 60 * 140)
     assert f.fill_rate == pytest.approx(sum(o.quantity for o in before.orders if o.in_time) / 830)
-    none = run(msgspec.structs.replace(facts, terms=type(facts.terms)()), seconds=1, workers=1)
+    none = run(msgspec.structs.replace(facts, terms=type(facts.terms)(), tariff=None), seconds=1, workers=1)
+    assert none.moved is None
+    assert none.figures.energy_cost is None
     assert none.figures.production is None
     assert set(none.figures.missing) == {"production", "setup", "tardiness", "carbon_energy"}
+
+
+def test_what_may_wait_goes_to_cheap_hours_and_no_truck_waits(facts: Facts, before: Outcome) -> None:
+    assert before.moved is not None
+    assert before.moved.operations > 0
+    assert before.moved.money > 1, "of the search's left-most plan something is always to be won here"
+    plain = run(msgspec.structs.replace(facts, tariff=None), seconds=2, workers=1)
+    assert before.figures.in_time >= plain.figures.in_time
+    flat = """
+[[version]]
+from = "2026-01-01"
+[[version.period]]
+name = "flat"
+price = 0.67
+"""
+    path = Path(facts.folder).parent / "flat.toml"
+    path.write_text(flat, encoding="utf-8")
+    same = run(msgspec.structs.replace(facts, tariff=Tariff.read(path)), seconds=1, workers=1)
+    assert same.figures.energy_cost == pytest.approx(0.67 * (same.figures.energy or 0))
+    assert same.moved is not None
+    assert same.moved.operations == 0
+    ends = msgspec.structs.replace(facts, tariff=Tariff([msgspec.structs.replace(Tariff.read(path).versions[0], until=date(2026, 3, 3))]))
+    short = run(ends, seconds=1, workers=1)
+    assert short.moved is None
+    assert "energy_cost" in short.figures.missing, "no price is made up where the tariff ends"
 
 
 def test_a_late_truck_moves_the_schedule_and_the_customers(facts: Facts, before: Outcome) -> None:

@@ -1,7 +1,8 @@
 """The facts of the chain: one folder with `shop` (scheduling), `stock` (inventory), `trucks` (logistics) and chain.csv.
 
 Each of the three is a folder of CSV files or an Excel workbook (shop.xlsx) in its own app's format; stock and trucks may be missing. They
-belong together by name: a material of the shop is an item of the stock, an order of the shop is an order of the trucks.
+belong together by name: a material of the shop is an item of the stock, an order of the shop is an order of the trucks. With tariff.toml
+(`ronghe.apps.energy.tariff`) beside them, and factors.toml if one likes, what may wait goes to cheap and clean hours.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from ronghe.apps.energy.account.factors import Factors
+from ronghe.apps.energy.tariff import Tariff
 from ronghe.apps.logistics import formats as trucks_formats
 from ronghe.apps.logistics.problem import Problem as TrucksProblem
 from ronghe.apps.scheduling import formats as shop_formats
@@ -34,6 +37,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     items: dict[str, Item] = {}
     trucks: TrucksProblem | None = None
     terms: Terms = Terms()
+    tariff: Tariff | None = None
+    factors: Factors | None = None
 
 
 def read(folder: Path) -> Facts:
@@ -54,6 +59,8 @@ def read(folder: Path) -> Facts:
         items=items(stock, made.start // 10**9) if stock is not None else {},
         trucks=trucks_formats.read(trucks) if trucks is not None else None,
         terms=terms.read(folder / "chain.csv"),
+        tariff=Tariff.read(path) if (path := folder / "tariff.toml").exists() else None,
+        factors=Factors.read(path) if (path := folder / "factors.toml").exists() else None,
     )
 
 

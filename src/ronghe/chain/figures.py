@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ronghe.apps.logistics.problem import Plan as Trucks
 from ronghe.apps.logistics.problem import Problem as TrucksProblem
+from ronghe.apps.scheduling.check import energy
 from ronghe.apps.scheduling.problem import Off, Plan
 from ronghe.apps.scheduling.problem import Problem as Shop
 from ronghe.chain.outcome import Figures, Level, Served
@@ -19,29 +20,33 @@ def figures(
     routes: Trucks | None,
     orders: tuple[Served, ...],
     stock: tuple[Level, ...],
+    *,
+    tariff: bool = False,
 ) -> Figures:
-    """All figures of a plan."""
+    """All figures of a plan. `tariff`: one is stated, so that the energy has a price, or should have."""
     hour = 3600 / shop.tick
     setup = schedule.setup / hour
     working = sum(work(shop, schedule).values()) / hour - setup
     late = sum(o.weight * max(0, o.ready - o.due) / 3.6e12 for o in orders if o.ready is not None and o.due is not None)
-    power = {m.name: m.power for m in shop.machines}
-    energy = sum(t * power[m] for m, t in work(shop, schedule).items()) / hour if any(power.values()) else None
+    power = energy(shop, schedule)
+    kwh = None if power is None else power.kwh
     money: dict[str, float | None] = {
         "production": _times(working, terms.machine_hour),
         "setup": _times(setup, terms.setup_hour),
         "holding": _sum([s.holding for s in stock]),
         "transport": routes.objective if routes is not None else None,
         "tardiness": _times(late, terms.late_hour),
+        "energy_cost": None if power is None else power.money,
     }
     carbon = {
-        "carbon_energy": _times(energy, terms.electricity_carbon),
+        "carbon_energy": power.carbon if power is not None and power.carbon is not None else _times(kwh, terms.electricity_carbon),
         "carbon_transport": routes.carbon if routes is not None else None,
     }
     there = {
         "transport": trucks is not None,
         "carbon_transport": trucks is not None,
         "holding": bool(stock),
+        "energy_cost": tariff,
     }
     asked = sum(o.quantity for o in orders)
     metre = trucks.metre if trucks is not None else None
@@ -53,7 +58,7 @@ def figures(
         orders=len(orders),
         in_time=sum(o.in_time for o in orders),
         fill_rate=sum(o.quantity for o in orders if o.in_time) / asked if asked else None,
-        energy=energy,
+        energy=kwh,
         distance=sum(r.distance for r in routes.routes) * metre / 1000 if routes is not None and metre is not None else None,
         missing=tuple(k for k, v in {**money, **carbon}.items() if v is None and there.get(k, True)),
     )

@@ -47,6 +47,14 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     text: Text | None = None
 
 
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """What moving operations to cheap, clean hours is worth, against each as early as it can be."""
+
+    operations: int
+    money: float
+    carbon: float | None  # kg CO2e
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Sums. Money is in the currency of chain.csv; None where no price or factor is stated, and then its key is in `missing`."""
 
@@ -55,6 +63,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     holding: float | None
     transport: float | None
     tardiness: float | None
+    energy_cost: float | None  # by the tariff; None without one
     cost: float  # of those that are stated
     orders: int
     in_time: int
@@ -77,5 +86,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     orders: tuple[Served, ...]
     stock: tuple[Level, ...]
     figures: Figures
+    moved: Moved | None = None
     wrong: tuple[Text, ...] = ()
     event: Text | None = None

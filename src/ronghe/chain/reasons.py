@@ -110,6 +110,7 @@ _NAMES = {
     "setup": ("cost of set-ups", "换型成本"),
     "holding": ("cost of stock", "库存持有成本"),
     "transport": ("cost of transport", "运输成本"),
+    "energy_cost": ("cost of energy", "电费"),
     "in_time": ("orders in time", "按期订单"),
     "carbon": ("kg CO2e", "碳排放（kg CO2e）"),
     "distance": ("km driven", "行驶里程（km）"),

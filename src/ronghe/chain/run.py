@@ -1,4 +1,4 @@
-"""One run of the chain: stock → shop → trucks → figures."""
+"""One run of the chain: stock → shop → trucks → cheap hours → figures."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ronghe.apps.logistics.running import Day
 from ronghe.apps.scheduling import check, repair, solve, sound
 from ronghe.apps.scheduling.problem import Arrival, Plan
 from ronghe.apps.scheduling.problem import Problem as Shop
+from ronghe.chain.clean import moved, priced
 from ronghe.chain.facts import Facts, Item
 from ronghe.chain.figures import figures
 from ronghe.chain.outcome import Level, Outcome, Served
@@ -46,6 +47,13 @@ def run(
         kept = before.routes if before is not None and before.trucks is not None and before.trucks.vehicles == trucks.vehicles else None
         trucks, routes = _routed(trucks, seconds * (1 - _SHARE), seed, workers, kept)
         said += tuple(trucks_check.check(trucks, routes))
+    shop = priced(facts, shop, schedule)
+    schedule, worth = moved(shop, schedule, trucks, routes)
+    if worth is not None:
+        said = tuple(check.check(shop, schedule))
+        if trucks is not None and routes is not None:
+            trucks = released(trucks, shop, schedule)
+            said += tuple(trucks_check.check(trucks, routes))
     orders = served(shop, schedule, trucks, routes)
     stock = levels(facts, shop, schedule)
     return Outcome(
@@ -55,7 +63,8 @@ def run(
         routes=routes,
         orders=orders,
         stock=stock,
-        figures=figures(facts.terms, shop, schedule, trucks, routes, orders, stock),
+        figures=figures(facts.terms, shop, schedule, trucks, routes, orders, stock, tariff=facts.tariff is not None),
+        moved=worth,
         wrong=said,
         event=event,
     )

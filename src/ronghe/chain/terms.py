@@ -14,7 +14,7 @@ from ronghe.plant.problems import Problems, nearest
 from ronghe.plant.table import read_table
 from ronghe.text import Text
 
-KEYS: Final = ("machine_hour", "setup_hour", "late_hour", "electricity_carbon")
+KEYS: Final = ("machine_hour", "setup_hour", "late_hour", "electricity_carbon", "carbon_price")
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +33,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     setup_hour: float | None = None  # money for an hour of set-up
     late_hour: float | None = None  # money for an hour by which an order of weight 1 is ready too late
     electricity_carbon: float | None = None  # kg CO2e a kWh
+    carbon_price: float | None = None  # money for a tonne of CO2e, by which cheap and clean hours are weighed; no part of the cost
     sources: dict[str, str] = {}  # where each figure is from
 
 

@@ -128,6 +128,7 @@ def _summary(o: Outcome) -> str:
         if m.orders
     ]
     lines += _sums(o.figures)
+    lines += _moved(o)
     lines += [_t(f"does not hold: {w.en}", f"不成立：{w.in_('zh')}") for w in o.wrong]
     return "\n".join(lines)
 
@@ -139,6 +140,7 @@ def _sums(f: Figures) -> list[str]:
         "holding": ("stock", "库存"),
         "transport": ("transport", "运输"),
         "tardiness": ("lateness", "延期"),
+        "energy_cost": ("energy", "电费"),
     }
     money = ", ".join(f"{_t(*parts[k])} {_money(getattr(f, k))}" for k in parts)
     filled = "-" if f.fill_rate is None else f"{f.fill_rate:.1%}"
@@ -157,6 +159,19 @@ def _sums(f: Figures) -> list[str]:
         names = ", ".join(f.missing)
         lines.append(_t(f"not counted, for nothing states its price or factor: {names}", f"未计入（未给出价格或系数）：{names}"))
     return lines
+
+
+def _moved(o: Outcome) -> list[str]:
+    if o.moved is None:
+        return []
+    m = o.moved
+    kg = "" if m.carbon is None or abs(m.carbon) < 0.05 else _t(f", {m.carbon:,.1f} kg CO2e", f"、{m.carbon:,.1f} kg CO2e")
+    return [
+        _t(
+            f"energy {o.figures.energy or 0:,.0f} kWh; {m.operations} operations moved to cheap hours save {m.money:,.0f}{kg}",
+            f"用电 {o.figures.energy or 0:,.0f} kWh；{m.operations} 道工序移至低价时段，节省 {m.money:,.0f}{kg}",
+        )
+    ]
 
 
 def _plain(o: Outcome, steps: list[Step]) -> dict[str, Any]:
@@ -184,6 +199,7 @@ def _plain(o: Outcome, steps: list[Step]) -> dict[str, Any]:
             {**msgspec.to_builtins(m), "course": [[ms(t), q] for t, q in m.course], "arrives": ms(m.arrives), "text": both(m.text)}
             for m in o.stock
         ],
+        "moved": msgspec.to_builtins(o.moved),
         "objective": o.schedule.objective,
         "lower_bound": o.schedule.lower_bound,
         "transport_objective": o.routes.objective if o.routes is not None else None,
