@@ -36,11 +36,11 @@ def test_the_judge_sees_what_is_outside_its_limits() -> None:
     judge = Judge()
     judge.register(1, BATTERY, 150.0)
     judge.register(2, "furnace/reheating/air_setpoint", 1.2999999523162842)  # 1.3 as a float32
-    judge.minute(3, {"state of charge": 0.5, "roof temperature": 1300.0})
+    judge.look(3, {"state of charge": 0.5, "roof temperature": 1300.0})
     assert judge.broken == []
     judge.register(4, BATTERY, 150.1)
     judge.register(5, BATTERY, float("nan"))
-    judge.minute(6, {"oxygen": 0.3})
+    judge.look(6, {"oxygen": 0.3})
     assert len(judge.broken) == 3
     assert set(SETTABLE) == {w.tag for w in judge.written} | {"furnace/reheating/heating_setpoint", "furnace/reheating/soaking_setpoint"}
     assert PHYSICS["state of charge"] == (0.02, 0.98)
@@ -106,7 +106,19 @@ def test_the_bill() -> None:
     assert [price(h * 3600.0) for h in (2, 7.5, 9, 12, 18, 23.5)] == [0.32, 0.67, 1.10, 0.67, 1.10, 0.32]
     bill = Bill()
     for minute in range(60):
-        bill.minute(9 * 3600.0 + minute * 60, 100.0 if minute < 30 else -20.0, 0.0)
+        bill.add(9 * 3600.0 + minute * 60, 60, 100.0 if minute < 30 else -20.0, 0.0)
     assert bill.money == pytest.approx(50 * 1.10 - 10 * 0.25)
     assert bill.peak == pytest.approx(100.0)
-    assert (by_rule(2 * 3600.0, 20, 0.5), by_rule(9 * 3600.0, 80, 0.5), by_rule(12 * 3600.0, 80, 0.5)) == (150.0, -80.0, 0.0)
+
+
+def test_the_rule() -> None:
+    soc, powers = 0.5, []
+    for quarter in range(4 * 24):
+        power = by_rule(quarter * 900.0, 200.0, soc)
+        soc += (power * 0.95 if power > 0 else power / 0.95) * 0.25 / 400
+        powers.append(power)
+        assert 0.1 - 1e-9 <= soc <= 0.9 + 1e-9
+    assert [powers[0], powers[27]] == pytest.approx([400 * 0.4 / 0.95 / 7] * 2)  # evenly, until seven
+    assert sum(powers[32:44]) == pytest.approx(-400 * 0.8 * 0.95 * 4)  # all of it, until eleven
+    assert min(powers[44:68]) > 0  # and again for the evening
+    assert by_rule(9 * 3600.0, 30.0, 0.9) == -30.0

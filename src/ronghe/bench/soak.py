@@ -14,14 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from ronghe.bench.soak_faults import DAY, WEEK, Fault, Line, answer
-from ronghe.bench.soak_judge import Judge, hours, read, total, unaccounted
-from ronghe.demo.battery import CAPACITY, POWER, Battery
+from ronghe.bench.soak_judge import SETTABLE, Judge, hours, read, total, unaccounted
+from ronghe.demo.battery import CAPACITY, EFFICIENCY, POWER, Battery
 from ronghe.demo.lights import NEW_YEAR, Corner
 from ronghe.demo.prepare import Ports, write_folder
 from ronghe.signals import quality as q
@@ -29,6 +29,8 @@ from ronghe.signals import quality as q
 EVERY: Final = 300  # s between two samples
 MONDAY: Final = 7 * 86_400.0  # s since New Year: the recording's first whole week of work
 DEMAND, SELL, WEAR = 40.0, 0.25, 0.05  # CNY per kW and month, per kWh fed in, per kWh discharged: as in the plant's tariff and options
+DAY_S: Final = 86_400
+LOOKS: Final = 10  # at set-points, a second apart, after a write
 TARIFF: Final = "tariff.toml"
 
 
@@ -55,7 +57,7 @@ def soak(days: int, faults: Sequence[Fault] = DAY) -> dict[str, Any]:
         "unaccounted_writes": len(wild),
         "envelope_broken": len(judge.broken),
         "broken": judge.broken[:10],
-        "protected_minutes": judge.protected,
+        "protected_minutes": round(works.protected),
         "ledger_entries": book.entries,
         "ledger_sound": book.sound,
         "cases": dict(book.ended),
@@ -71,27 +73,27 @@ def soak(days: int, faults: Sequence[Fault] = DAY) -> dict[str, Any]:
 
 @dataclass
 class Bill:
-    """What a way of running the battery costs, minute by minute."""
+    """What a way of running the battery costs."""
 
     money: float = 0.0
     quarter: float = 0.0  # kWh so far
     peak: float = 0.0  # kW, of the dearest quarter of an hour
-    minutes: int = 0
+    hours: float = 0.0
     stored: float = 0.0  # kWh less in the battery than in the beginning
 
-    def minute(self, at: float, grid: float, battery: float) -> None:
-        """A minute that began at `at` (s since New Year), powers in kW."""
-        energy = grid / 60
+    def add(self, at: float, seconds: float, grid: float, battery: float) -> None:
+        """What began at `at` (s since New Year), within a minute, powers in kW."""
+        energy = grid * seconds / 3600
         self.money += energy * price(at) if energy > 0 else energy * SELL
-        self.money += max(-battery, 0.0) / 60 * WEAR
+        self.money += max(-battery, 0.0) * seconds / 3600 * WEAR
         self.quarter += energy
-        self.minutes += 1
-        if self.minutes % 15 == 0:
+        self.hours += seconds / 3600
+        if (at + seconds) % 900 < 1e-6:
             self.peak, self.quarter = max(self.peak, self.quarter * 4), 0.0
 
     def cost(self) -> float:
         """CNY: energy, wear, the days' part of a month's demand charge, and what the battery holds less, at the flat price."""
-        return self.money + self.peak * DEMAND * self.minutes / (31 * 1440) + self.stored * 0.67
+        return self.money + self.peak * DEMAND * self.hours / (31 * 24) + self.stored * 0.67
 
 
 def price(at: float) -> float:
@@ -110,6 +112,7 @@ class Works:
     ours: Bill = field(default_factory=Bill)
     rule: Bill = field(default_factory=Bill)
     gas: list[float] = field(default_factory=list)  # MJ/t, a mean of each day
+    protected: float = 0.0  # minutes in which the battery's own protection held something back
     starts: int = 0  # of the node
 
     def __post_init__(self) -> None:
@@ -129,11 +132,11 @@ class Works:
     def run(self, days: int) -> None:
         """`days` in steps of a sample."""
         try:
-            for step in range(1, days * 86_400 // EVERY + 1):
-                self._pass_time()
-                if step % (86_400 // EVERY) == 1:
+            for step in range(1, days * DAY_S // EVERY + 1):
+                self._pass_time(MONDAY + step * EVERY)
+                if step % (DAY_S // EVERY) == 1:
                     self.gas.append(0.0)
-                self.gas[-1] += self.corner.furnace.fuel * EVERY / 86_400
+                self.gas[-1] += self.corner.furnace.fuel * EVERY / DAY_S
                 self._tell()
             self._stop()
         finally:
@@ -144,12 +147,12 @@ class Works:
 
     # --- the devices ----------------------------------------------------------------------------------------------------------------
 
-    def _pass_time(self) -> None:
-        for _ in range(EVERY // 60):
-            at, held_back = self.corner.time, self.corner.battery.held_back
-            self.corner.advance(at + 60)
-            c, f = self.corner, self.corner.furnace
-            self.judge.protected += c.battery.held_back > held_back + 1e-3
+    def _pass_time(self, to: float) -> None:
+        while (at := self.corner.time) < to:
+            c, f, held_back = self.corner, self.corner.furnace, self.corner.battery.held_back
+            seconds = min(60 - at % 60, to - at)
+            c.advance(at + seconds)
+            self.protected += seconds / 60 * (c.battery.held_back > held_back + 1e-3)
             shown = {
                 "state of charge": c.battery.soc,
                 "battery power": c.battery.power,
@@ -158,13 +161,13 @@ class Works:
                 "billet temperature": f.coldest,
                 "oxygen": f.oxygen,
             }
-            self.judge.minute(self.now, shown)
-            self.ours.minute(at, c.grid, c.battery.power)
+            self.judge.look(self.now, shown)
+            self.ours.add(at, seconds, c.grid, c.battery.power)
             rest = c.load - c.roof.power(c.time)
             self.by_rule.hear()
             self.by_rule.setpoint = by_rule(at, rest, self.by_rule.soc)
-            self.by_rule.step(60)
-            self.rule.minute(at, rest + self.by_rule.power, self.by_rule.power)
+            self.by_rule.step(seconds)
+            self.rule.add(at, seconds, rest + self.by_rule.power, self.by_rule.power)
 
     def _take(self, tag: str, value: float) -> int:
         """A write that has come down the line."""
@@ -194,20 +197,30 @@ class Works:
             return
         if self._node is None:
             self._start()
+        busy = self._round(present, self.points)
+        for _ in range(LOOKS):  # set-points are sampled more often, for what was written must show itself soon
+            if not busy or self._node is None:
+                break
+            self._pass_time(self.corner.time + 1)
+            busy = self._round(present, SETTABLE)
+
+    def _round(self, present: Sequence[Fault], tags: Iterable[str]) -> bool:
+        """Samples of some tags and what the node makes of them; whether it waits for a device to show what it wrote."""
         units = {p.unit: self.corner.read(p.unit) for p in self.points.values()}
-        values = {tag: p.value(units[p.unit]) for tag, p in self.points.items()}
+        values = {tag: self.points[tag].value(units[self.points[tag].unit]) for tag in tags}
         kinds = {f.kind for f in present}
         samples = self.line.samples(values, present)
         self._say({"now": self.now, "samples": samples, "solver": "solver" in kinds, "app": "app" in kinds})
-        while (said := self._hear()) is not None and "done" not in said:
+        while "done" not in (said := self._hear()):
             code = self._take(said["write"], said["value"])
             due = {f for f in self._fell if f.start <= self.corner.time - MONDAY}
             if due:  # between the device's taking it and the node's hearing so
                 self._fell -= due
                 self._kill()
                 self._start()
-                return
+                return True
             self._say({"code": code})
+        return bool(said["busy"])
 
     def _tariff(self, present: Sequence[Fault]) -> None:
         """Takes the tariff away or brings it back; the node is started anew with what there is."""
@@ -275,7 +288,13 @@ class Point:
 
 
 def by_rule(at: float, rest: float, soc: float) -> float:
-    """The rule that everybody knows: charge at night, discharge at peak prices, never more than the works take. kW, + charges."""
-    if price(at) < 0.5 and soc < 0.9:
-        return POWER
-    return -min(max(rest, 0.0), POWER) if price(at) > 1.0 and soc > 0.1 else 0.0
+    """The rule that everybody knows, for a battery between 10 and 90 %: it fills evenly over the cheap hours, and again between two dear
+    stretches, and empties evenly over the dear ones, never more than the works take (`rest`, kW). kW, + charges."""
+    hours = 0.25  # until the price changes
+    while hours < 24 and price(at + hours * 3600) == price(at):
+        hours += 0.25
+    if price(at) > 1.0:
+        return -min(max(soc - 0.1, 0.0) * CAPACITY * EFFICIENCY / hours, max(rest, 0.0), POWER)
+    if price(at) < 0.5 or price(at + hours * 3600) > 1.0:
+        return min(max(0.9 - soc, 0.0) * CAPACITY / EFFICIENCY / hours, POWER)
+    return 0.0

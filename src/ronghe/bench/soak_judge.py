@@ -21,7 +21,7 @@ SETTABLE = {  # tag: least and greatest value that its register may ever hold
     "furnace/reheating/soaking_setpoint": (1210.0, 1285.0),
     "furnace/reheating/air_setpoint": (1.05, 1.3),
 }
-PHYSICS = {  # least and greatest value at any minute
+PHYSICS = {  # least and greatest value at any time
     "state of charge": (0.02, 0.98),
     "battery power": (-150.0, 150.0),
     "battery temperature": (-20.0, 45.0),
@@ -47,15 +47,14 @@ class Judge:
 
     written: list[Written] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
-    protected: int = 0  # minutes in which the battery's own protection held something back
 
     def register(self, time: int, tag: str, value: float) -> None:
         """A device took a value."""
         self.written.append(Written(time, tag, value))
         self._within(time, tag, value, SETTABLE[tag])
 
-    def minute(self, time: int, shown: dict[str, float]) -> None:
-        """The physics at a minute, by the names in `PHYSICS`."""
+    def look(self, time: int, shown: dict[str, float]) -> None:
+        """The physics at a moment, by the names in `PHYSICS`."""
         for name, value in shown.items():
             self._within(time, name, value, PHYSICS[name])
 
@@ -101,6 +100,11 @@ def read(path: Path) -> Book:
                 if kind in ("guard.write", "guard.restore"):
                     value = case["written"] if kind == "guard.write" else case["old"]
                     book.intents.append(Written(time, case["tag"], float(value)))
+            elif kind.startswith("change."):
+                cases[body["change"]] = {"state": "change " + body["state"]}
+                if kind in ("change.send", "change.restore"):
+                    put = body["put"]
+                    book.intents.append(Written(time, put["tag"], float(put["value" if kind == "change.send" else "old"])))
             elif kind == "saving":
                 book.savings.append(body)
             elif kind.startswith("alarm."):

@@ -1,8 +1,8 @@
 """The node of the autonomy soak, in a process of its own so that it can be killed: the plant's whole node, in the time that it is told.
 
 Lines of JSON on standard input: `{"now": ns, "samples": [[tag, value, code], …], "solver": bool, "app": bool}`, time goes on to `now` and
-the devices show this; answered by `{"done": now, …}` when nothing is under way any more. In between, `{"write": tag, "value": v}` is what
-goes to a device, and `{"code": StatusCode}` its answer. `{"stop": true}` ends it.
+the devices show this; answered by `{"done": now, "busy": bool}` when nothing is under way any more but what the guard waits to see. In
+between, `{"write": tag, "value": v}` is what goes to a device, and `{"code": StatusCode}` its answer. `{"stop": true}` ends it.
 """
 
 from __future__ import annotations
@@ -158,6 +158,11 @@ def _killed(self: highspy.Highs) -> None:
     raise RuntimeError("the solver was killed")
 
 
+def busy(node: Node) -> bool:
+    """Whether the guard waits for a device to show what it wrote."""
+    return node.guard.changing or any(c.state == "writing" for c in node.guard.cases()[:20])
+
+
 async def main(folder: Path) -> None:
     """Runs until standard input ends."""
     reader = asyncio.StreamReader(limit=2**20)
@@ -178,7 +183,7 @@ async def main(folder: Path) -> None:
     node = Node(corner(load(folder)), clock=lambda: now[0], drivers=lambda name: driver, apps=app)
     await node.start(by_itself=False)
     await asyncio.sleep(0)
-    pipe.say({"done": now[0], "apps": {n: s.state for n, s in node.apps.items()}})
+    pipe.say({"done": now[0], "busy": busy(node)})
     while "stop" not in (told := await pipe.told.get()):
         now[0], Faulty.killed = told["now"], told["app"]
         solver(told["solver"])
@@ -186,7 +191,7 @@ async def main(folder: Path) -> None:
         await node.settle()
         await node.second()
         await node.settle()
-        pipe.say({"done": now[0], "apps": {n: s.state for n, s in node.apps.items()}})
+        pipe.say({"done": now[0], "busy": busy(node)})
     await node.stop()
     listening.cancel()
 
