@@ -1,7 +1,7 @@
 """The corner of the demonstration that runs by itself: the works' load, a roof of panels, a battery, the meter at the grid, and a furnace.
 
-The load is recorded (see `data/SOURCE.md`); roof, battery and furnace are computed. All of it lives in one time, seconds since New Year
-2018 at the works, which a demonstration plays faster than it passes.
+The load is recorded (see `data/SOURCE.md`); roof, battery and furnace are computed. All of it lives in one time, seconds since a New Year,
+which a demonstration plays faster than it passes.
 
 As registers (big-endian; float32 where nothing is said), in each unit both as input and as holding registers:
 
@@ -32,7 +32,7 @@ SIZES = {METER: 12, BATTERY: 8, ROOF: 2, FURNACE: 22}
 STEP = 60.0  # s, longest step of the battery
 WARM = 6 * 3600.0  # s that the furnace has been at work when it is met
 PACE = 150  # s of the corner in one of ours: a quarter of an hour in six seconds, a day in not quite ten minutes
-NEW_YEAR = 1_514_736_000.0  # 2018, in s since 1970 UTC, at UTC+8
+NEW_YEAR = 1_704_038_400.0  # 2024 at UTC+8, in s since 1970 UTC: 2018, when it was recorded, had the same weekdays
 DAWN = 8 * 86_400 + 6.5 * 3600  # s: when a demonstration begins, on 9 January at half past six; at eight the works begin, and the peak
 
 
