@@ -10,7 +10,7 @@ As registers (big-endian; float32 where nothing is said), in each unit both as i
     3  battery  0 power kW (+ charges), 2 state of charge %, 4 set-point kW *, 6 temperature Cel
     4  roof     0 power kW
     5  furnace  0 heating zone's set-point Cel *, 2 soaking zone's *, 4 air ratio *, 6 heating zone Cel, 8 soaking zone, 10 roof,
-                12 oxygen %, 14 gas Nm³/h, 16 rate t/h, 18 billet before the first stand Cel, 20 gas of the last hour MJ/t
+                12 oxygen %, 14 gas Nm³/h, 16 rate t/h, 18 billet before the first stand Cel, 20 gas of the last hour MJ/t, 22 burners kW
 
 * can be written. Unit 2 are the gas sensors, see `ronghe.demo.gas`.
 """
@@ -22,12 +22,12 @@ import struct
 from collections.abc import Sequence
 
 from ronghe.demo.battery import Battery
-from ronghe.demo.reheating import Furnace
+from ronghe.demo.reheating import HEATING_VALUE, Furnace
 from ronghe.demo.rig import rows
 from ronghe.demo.sun import QUARTER, Roof
 
 METER, BATTERY, ROOF, FURNACE = 1, 3, 4, 5
-SIZES = {METER: 12, BATTERY: 8, ROOF: 2, FURNACE: 22}
+SIZES = {METER: 12, BATTERY: 8, ROOF: 2, FURNACE: 24}
 """Registers of each unit."""
 STEP = 60.0  # s, longest step of the battery
 WARM = 6 * 3600.0  # s that the furnace has been at work when it is met
@@ -98,7 +98,9 @@ class Corner:
         else:
             f = self.furnace
             set_to = (f.heating_setpoint, f.soaking_setpoint, f.air_setpoint)
-            frame = struct.pack(">11f", *set_to, f.heating, f.soaking, f.roof, f.oxygen, f.gas, f.rate, f.piece, f.fuel)
+            frame = struct.pack(
+                ">12f", *set_to, f.heating, f.soaking, f.roof, f.oxygen, f.gas, f.rate, f.piece, f.fuel, f.gas * HEATING_VALUE / 3.6
+            )
         return list(struct.unpack(f">{SIZES[unit]}H", frame))
 
     def write(self, unit: int, start: int, words: Sequence[int]) -> bool:
