@@ -16,6 +16,10 @@ BENCHES = {
     "historian": Text("10,000 tags x 1,000 samples, against DuckDB, SQLite, PostgreSQL and others", "历史库对比"),
     "inspect": Text("our inspector beside PatchCore and EfficientAD style networks: AUROC and CPU time", "外观检测对比：AUROC 与 CPU 用时"),
     "loop": Text("sample in to decision out; and 10,000 tags at 1 Hz through one node", "闭环时延与单节点负载"),
+    "soak": Text(
+        "7 days of the demonstration's energy corner and furnace in auto, with everything failing in turn",
+        "无人值守浸泡：7 天自动运行与故障注入",
+    ),
 }
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
