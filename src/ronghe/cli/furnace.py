@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ronghe.cli.furnace_silicon import rist, silicon
+from ronghe.cli.furnace_tune import tune
 from ronghe.text import Text
 
 
@@ -15,3 +16,4 @@ def furnace() -> None:
 
 furnace.add_command(silicon)
 furnace.add_command(rist)
+furnace.add_command(tune)
