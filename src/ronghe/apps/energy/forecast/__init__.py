@@ -1,0 +1,1 @@
+"""Forecasts that learn from what was measured before, and nothing else."""
