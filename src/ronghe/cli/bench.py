@@ -15,6 +15,7 @@ BENCHES = {
     "changeover": Text("60 jobs with set-ups, disturbed, against ATC and CP-SAT; then a live changeover", "扰动下的重排产与一分钟改线"),
     "historian": Text("10,000 tags x 1,000 samples, against DuckDB, SQLite, PostgreSQL and others", "历史库对比"),
     "inspect": Text("our inspector beside PatchCore and EfficientAD style networks: AUROC and CPU time", "外观检测对比：AUROC 与 CPU 用时"),
+    "mpc": Text("predictive control with a model 20 % off, against one that knows everything", "模型失配 20 % 的预测控制，对比全知控制"),
     "loop": Text("sample in to decision out; and 10,000 tags at 1 Hz through one node", "闭环时延与单节点负载"),
     "soak": Text(
         "7 days of the demonstration's energy corner and furnace in auto, with everything failing in turn",

@@ -70,4 +70,4 @@ def cstr(*, hottest: float = 120.0, noise: float = 1.0) -> Process:
     )
     title = Text("Stirred-tank reactor", "连续搅拌釜反应器")
     source = "Klatt and Engell (1998), Comput. Chem. Eng. 22; Chen, Kremling and Allgoewer (1995), ECC"
-    return Process("cstr", title, states, inputs, parameters, _rates, stiff=9.0, source=source)
+    return Process("cstr", title, states, inputs, parameters, _rates, stiff=18.0, source=source)

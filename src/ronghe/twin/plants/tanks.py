@@ -58,4 +58,4 @@ def tanks(phase: Literal["minimum", "nonminimum"] = "minimum", *, upper: float =
         Parameter("leak", 0.0, "cm3/s"),
     )
     title = Text("Four tanks", "四容水箱")
-    return Process(f"tanks-{phase}", title, states, inputs, parameters, _rates, stiff=2.5, source=_SOURCE)
+    return Process(f"tanks-{phase}", title, states, inputs, parameters, _rates, stiff=5.0, source=_SOURCE)

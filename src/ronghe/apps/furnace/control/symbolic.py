@@ -171,7 +171,7 @@ class Problem:
                 "warm_start_init_point": "yes",
                 "warm_start_bound_push": 1e-6,
                 "warm_start_mult_bound_push": 1e-6,
-                "mu_init": 1e-3,
+                "mu_init": 1e-7,  # a new problem differs little from the one before: begun farther off, most of its iterations come back
             },
         }
         self._solver = ca.nlpsol("control", "ipopt", {"x": free, "f": cost, "g": ca.vertcat(*gaps, *steps), "p": given}, options)

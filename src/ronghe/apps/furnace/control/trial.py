@@ -140,9 +140,9 @@ def knowing(case: Case) -> Pilot:
     return act
 
 
-def learning(case: Case, corner: Mapping[str, float], controller: Controller | None = None) -> Pilot:
+def learning(case: Case, corner: Mapping[str, float]) -> Pilot:
     """Ours, whose model is off by the factors of `corner`."""
-    controller = controller or Controller(case.process, case.tuning, case.process.parameter_values(corner))
+    controller = Controller(case.process, case.tuning, case.process.parameter_values(corner))
 
     def act(look: Look) -> Floats:
         controller.observe(look.y, look.before)
@@ -151,6 +151,11 @@ def learning(case: Case, corner: Mapping[str, float], controller: Controller | N
         return controller.plan(look.goal, look.before).inputs[0]
 
     return act
+
+
+def believing(case: Case, corner: Mapping[str, float]) -> Pilot:
+    """The same without what makes it ours: it learns no parameter and keeps no distance; unknown rates alone correct it."""
+    return learning(replace(case, tuning=replace(case.tuning, learn=False, sigmas=0.0, ahead=0)), corner)
 
 
 def corners(process: Process, count: int, seed: int = 0, off: float = 0.2) -> list[dict[str, float]]:
