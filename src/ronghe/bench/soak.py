@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,6 @@ from ronghe.bench.soak_faults import DAY, WEEK, Fault, Line, answer
 from ronghe.bench.soak_judge import SETTABLE, Judge, hours, read, total, unaccounted
 from ronghe.demo.battery import CAPACITY, EFFICIENCY, POWER, Battery
 from ronghe.demo.lights import NEW_YEAR, Corner
-from ronghe.demo.prepare import Ports, write_folder
 from ronghe.signals import quality as q
 
 EVERY: Final = 300  # s between two samples
@@ -44,7 +44,7 @@ def soak(days: int, faults: Sequence[Fault] = DAY) -> dict[str, Any]:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="ronghe-soak-") as name:
         folder = Path(name)
-        write_folder(folder, Ports(rig=1, meter=1, hall=1, camera=1))
+        write_corner(folder)
         works = Works(folder, faults)
         works.run(days)
         book = read(folder / ".ronghe" / "ledger" / "ledger.jsonl")
@@ -69,6 +69,19 @@ def soak(days: int, faults: Sequence[Fault] = DAY) -> dict[str, Any]:
         "restarts": works.starts - 1,
         "seconds": round(time.perf_counter() - began, 1),
     }
+
+
+def write_corner(folder: Path) -> None:
+    """The demonstration's plant folder, of it the energy corner and the furnace alone, in the plant's own time."""
+    for source in files("ronghe.demo").joinpath("plant").iterdir():
+        text = source.read_text(encoding="utf-8")
+        if source.name == "plant.toml":
+            tables = re.split(r"^(?=\[)", text, flags=re.M)
+            text = "".join(t for t in tables if re.match(r"\[(plant\]|connections.meter|\w+\.\"(energy|furnace))", t) or "\nlapse = " in t)
+            text = re.sub(r"^lapse = .*\n", "", text, flags=re.M).replace("@METER@", "1")
+        elif source.name == "tags.csv":
+            text = "".join(line for line in text.splitlines(keepends=True) if line.startswith(("tag,", "energy/", "furnace/")))
+        (folder / source.name).write_text(text, encoding="utf-8")
 
 
 @dataclass
@@ -118,8 +131,7 @@ class Works:
     def __post_init__(self) -> None:
         self.corner, self.by_rule, self.line = Corner(MONDAY), Battery(), Line()
         with (self.folder / "tags.csv").open(encoding="utf-8") as f:
-            tags = [row for row in csv.DictReader(f) if row["tag"].startswith(("energy/", "furnace/"))]
-        self.points = {row["tag"]: Point.of(row["address"]) for row in tags}
+            self.points = {row["tag"]: Point.of(row["address"]) for row in csv.DictReader(f)}
         self._node: subprocess.Popen[str] | None = None
         self._fell = {f for f in self.faults if f.kind == "killed"}  # still to come
         self._begun: set[Fault] = set()

@@ -31,7 +31,6 @@ from ronghe.signals import Batch, TagIndex, Window
 from ronghe.signals import quality as q
 from ronghe.signals.when import parse_duration
 
-LINE = "meter"  # the connection of the energy corner
 EVERY = 300  # s between two samples
 _RUN = highspy.Highs.run
 
@@ -126,26 +125,22 @@ class Faulty(App):
         return self._app.step(window)
 
 
-def corner(plant: Plant) -> Plant:
-    """The energy corner and the furnace of the demonstration's plant alone, in the plant's own time."""
+def slow(plant: Plant) -> Plant:
+    """The plant with guards in the plant's own time, as its apps are, and a sample every `EVERY` by the pipe."""
     replace = msgspec.structs.replace
-    tags = {n: replace(t, every=EVERY) for n, t in plant.tags.items() if n.startswith(("energy/", "furnace/"))}
 
-    def slower(duration: str) -> str:
+    def longer(duration: str) -> str:
         return f"{parse_duration(duration) / 1e9 * PACE:g}s"
 
     guards = {}
     for tag, guard in plant.guards.items():
-        if tag in tags:
-            amount, _, time = guard.rate.rpartition(" per ")
-            guards[tag] = replace(guard, fresh=slower(guard.fresh), rate=f"{amount} per {slower(time)}")
+        amount, _, time = guard.rate.rpartition(" per ")
+        guards[tag] = replace(guard, fresh=longer(guard.fresh), rate=f"{amount} per {longer(time)}")
     return replace(
         plant,
-        tags=tags,
-        apps={n: replace(a, lapse=None) for n, a in plant.apps.items() if a.lapse is not None},
+        tags={n: replace(t, every=EVERY) for n, t in plant.tags.items()},
         guards=guards,
-        connections={LINE: Connection(name=LINE, driver=Line.name)},
-        equipment={p: e for p, e in plant.equipment.items() if p.startswith(("energy", "furnace"))},
+        connections={n: Connection(name=n, driver=Line.name) for n in plant.connections},
     )
 
 
@@ -180,7 +175,7 @@ async def main(folder: Path) -> None:
     def app(uses: str) -> Any:
         return partial(Faulty, plugins.load("ronghe.apps", uses))
 
-    node = Node(corner(load(folder)), clock=lambda: now[0], drivers=lambda name: driver, apps=app)
+    node = Node(slow(load(folder)), clock=lambda: now[0], drivers=lambda name: driver, apps=app)
     await node.start(by_itself=False)
     await asyncio.sleep(0)
     pipe.say({"done": now[0], "busy": busy(node)})
