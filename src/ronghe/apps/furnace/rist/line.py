@@ -1,7 +1,7 @@
 """The operating line of a blast furnace: oxygen a mole of iron over oxygen a mole of carbon.
 
 X is what the gas has taken up, moles of O a mole of reductant (CO is 1, CO2 is 2, H2 1 and H2O 2); Y is where it came from, moles of O a
-mole of Fe: above 0 from the burden, below from the blast. One straight line is the oxygen balance; its slope is the reductant a mole of iron.
+mole of Fe: above 0 from the burden, below from the blast. One straight line is the oxygen balance; its slope is reductant a mole of iron.
 After A. Rist, N. Meysson, A dual graphic representation of the blast-furnace mass and heat balances, J. Metals 19 (1967) 50-59.
 """
 

@@ -1,7 +1,7 @@
 """The width of the interval, from errors that were made: adaptive conformal inference.
 
-After I. Gibbs, E. Candès, Adaptive conformal inference under distribution shift, NeurIPS 34 (2021): the interval is widened after every miss
-and narrowed a little after every hit, so that in the long run the part missed is the one promised, however the process drifts.
+After I. Gibbs, E. Candès, Adaptive conformal inference under distribution shift, NeurIPS 34 (2021): the interval is widened after every
+miss and narrowed a little after every hit, so that in the long run the part missed is the one promised, however the process drifts.
 """
 
 from __future__ import annotations

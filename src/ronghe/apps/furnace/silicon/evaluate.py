@@ -20,7 +20,8 @@ from ronghe.text import Text
 
 PROTOCOL: Final = Text(
     "each row is forecast from its own process variables and what came before; the assay of an earlier row is known {delay} after its "
-    "time; adapting: coefficients and interval learn from each known assay; frozen: as at the end of training, only the level follows the assays",
+    "time; adapting: coefficients and interval learn from each known assay; frozen: as at the end of training, only the level follows "
+    "the assays",
     "逐行预测：仅用该行过程变量与此前信息；较早各行的化验值在其时间之后 {delay} 方可知；在线自适应：系数与区间随每个已知化验值更新；"
     "冻结：系数与区间保持训练结束时的值，仅水平随化验值变化",
 )

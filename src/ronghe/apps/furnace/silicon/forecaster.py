@@ -83,6 +83,16 @@ class Forecaster:
         self.filter.freeze()
         self.band.frozen = True
 
+    def restart(self) -> None:
+        """The clock went back, or the rows are another furnace campaign's: what was learned stays, where the furnace stood does not."""
+        f = self.filter
+        f.mean[:2] = 0.0
+        f.cov[:2, :] = 0.0
+        f.cov[:, :2] = 0.0
+        f.cov[(0, 1), (0, 1)] = f.variance * np.array(f.dynamics.levels)
+        self.memory = Memory(np.zeros_like(self.memory.slow))
+        self.last = 0
+
     def see(self, time: int, row: Floats) -> Floats:
         """The features of a row of process variables float64[k], float64[3 k]."""
         x = (self.memory.step(time, row) - self.scaling.mean) / self.scaling.sd
