@@ -16,9 +16,10 @@ from ronghe import errors
 from ronghe.apps.contract import App
 from ronghe.connect import Driver
 from ronghe.text import Text
+from ronghe.twin import Twin
 
 PACKAGE = Path(ronghe.__file__).parent
-GROUPS = ("ronghe.drivers", "ronghe.apps", "ronghe.commands")
+GROUPS = ("ronghe.drivers", "ronghe.apps", "ronghe.twins", "ronghe.commands")
 
 PUBLIC = {
     "ronghe": {"open", "__version__"},
@@ -30,6 +31,7 @@ PUBLIC = {
         *("Change", "ChangeCase", "ChangeState", "Put", "Setting", "Told", "Verification", "Watched", "check_guard", "check_guards"),
         *("Interval", "Saving", "Switched"),
     },
+    "ronghe.twin": {"Twin"},
     "ronghe.apps": {"App", "Finding", "Page", "Result", "Wants"},
 }
 
@@ -58,8 +60,8 @@ def test_every_entry_point_imports_and_is_what_its_group_promises(entry: importl
     if entry.group == "ronghe.drivers":
         assert issubclass(found, Driver)
         assert found.name == entry.name
-    elif entry.group == "ronghe.apps":
-        assert issubclass(found, App)
+    elif entry.group in ("ronghe.apps", "ronghe.twins"):
+        assert issubclass(found, App if entry.group == "ronghe.apps" else Twin)
         assert found.uses == entry.name
     else:
         assert found.name == entry.name

@@ -53,10 +53,11 @@ def check(plant: Path, as_json: bool) -> None:
     """Prints problems grouped by file, then a summary when there is no error."""
     from ronghe.apps.trial import try_apps
     from ronghe.guard.limits import check_guard
+    from ronghe.guard.trialcheck import try_twins
 
     found, problems = examine(plant, check_guard=check_guard, secrets=False)
     if found:
-        problems = sorted([*problems, *try_apps(found)], key=lambda p: (p.file, p.line))
+        problems = sorted([*problems, *try_apps(found), *try_twins(found)], key=lambda p: (p.file, p.line))
         found = None if any(p.severity == "error" for p in problems) else found
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(_result(found, problems))))

@@ -118,6 +118,7 @@ class Node:
         self.recorder.start()
         self.journal.start()
         self._clear_orphans()
+        self._tasks.append(asyncio.create_task(self.guard.warm(), name="twins"))
         for name in self.plant.connections:
             self._start_connection(name)
         held = {t.tag for t in self.plant.tags.values() if t.connection in self.drivers and self.drivers[t.connection].by_exception}
@@ -140,6 +141,7 @@ class Node:
         await asyncio.to_thread(self.recorder.close)
         await asyncio.to_thread(self.historian.close)
         await asyncio.to_thread(self.alarms.sync)
+        await asyncio.to_thread(self.guard.close)
         self._asked.close()
         await asyncio.to_thread(self.journal.close)
         self.ledger.close()

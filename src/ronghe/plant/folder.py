@@ -269,8 +269,7 @@ class _Reader:
             find, known = partial(plugins.load, _TWINS), plugins.names(_TWINS)
             kind = reader.kind(find, uses, ("twin", "孪生体"), known, self.lines.of(*path, "uses"))
             options = reader.read(kind and kind.Options, {k: v for k, v in table.items() if k != "uses"}, path)
-            if kind is not None:
-                found[name] = TwinSpec(name=name, uses=uses, options=options)
+            found[name] = TwinSpec(name=name, uses=uses, options=options)  # also where it fails: no guard is blamed for it
         return found
 
     def guards(self, tags: dict[str, Tag], dictionary: dict[str, Property], document: _Document) -> dict[str, GuardSpec]:

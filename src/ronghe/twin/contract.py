@@ -28,6 +28,7 @@ class Twin(ABC):
     state: tuple[str, ...]  # tags whose measured values it needs to start
     outputs: tuple[str, ...]  # tags that it shows
     every: float  # s of plant time in one step
+    spoilt: bool = False  # the model must not be called again: its process is ended, and a new one begun for the next trial
 
     @abstractmethod
     def __init__(self, name: str, plant: Plant, options: Any, folder: Path) -> None:

@@ -27,6 +27,7 @@ from ronghe.twin.wiring import Wire, Wired, inward, outward, wire
 _BASE: Final = {"kg": "kg", "m": "m", "s": "s", "A": "A", "K": "K", "mol": "mol", "cd": "cd", "rad": "rad"}
 """Base units of FMI → UCUM."""
 _ACCESS: Final = {"Enumeration": {"2": "Integer", "3": "Int64"}}
+_FATAL: Final = 4  # of FMI's status codes
 _NUMBERS: Final = ("Real", "Integer", "Float", "Int", "UInt", "Boolean", "Enumeration")
 
 
@@ -51,12 +52,15 @@ class Fmu(Twin):
         self._about = self._read(fmpy, options.file)
         self._version = self._about.fmiVersion[:1]
         variables = {v.name: v for v in self._about.modelVariables}
-        for variable in (*options.inputs.values(), *options.state.values(), *options.outputs.values(), *options.parameters):
-            self._check(variable, variables)
-        for variable in (*options.inputs.values(), *options.state.values(), *options.parameters):
-            self._settable(variables[variable])
+        for group in ("inputs", "state", "outputs"):
+            for variable in getattr(options, group).values():
+                self._check(variable, variables, group)
+        for variable in options.parameters:
+            self._check(variable, variables, "parameters")
         self._variables, self._parameters = variables, dict(options.parameters)
-        self._inputs, self._state, self._outputs = (self._wires(plant, names) for names in (options.inputs, options.state, options.outputs))
+        self._inputs, self._state, self._outputs = (
+            self._wires(plant, group, getattr(options, group)) for group in ("inputs", "state", "outputs")
+        )
         self.inputs, self.state, self.outputs = tuple(options.inputs), tuple(options.state), tuple(options.outputs)
         self.every = options.seconds
         self._extracted = fmpy.extract(options.file)
@@ -83,11 +87,11 @@ class Fmu(Twin):
     def _read(self, fmpy: Any, file: Path) -> Any:
         """The model description of an FMU that can be run here. Raises TwinError."""
         try:
-            about = fmpy.read_model_description(file)
+            about = fmpy.read_model_description(file, validate=False)
             platforms = fmpy.supported_platforms(file)
         except FileNotFoundError as e:
             raise TwinError(Text(f"no such file: {file}", f"没有该文件：{file}"), where=self._where) from e
-        except Exception as e:  # a zip, an XML, a schema: all of them raise their own
+        except Exception as e:  # a zip, an XML: each raises its own
             raise TwinError(Text(f"{file.name} is no sound FMU: {e}", f"{file.name} 不是有效的 FMU：{e}"), where=self._where) from e
         if about.fmiVersion[:1] not in ("2", "3") or about.coSimulation is None:
             raise TwinError(
@@ -108,37 +112,33 @@ class Fmu(Twin):
             raise TwinError(Text(*what), where=self._where)
         return about
 
-    def _check(self, name: str, variables: Mapping[str, Any]) -> None:
-        variable = variables.get(name)
+    def _check(self, name: str, variables: Mapping[str, Any], group: str) -> None:
+        """That a variable is there, is one number, and can be set where it must be."""
+        variable, where = variables.get(name), f"{self._where}.{group}"
         if variable is None:
             near = nearest(name, variables)
             todo = Text(f"did you mean {near}?", f"是否想写 {near}？") if near else Text("")
-            raise TwinError(Text(f"the FMU has no variable {name!r}", f"FMU 没有变量 {name!r}"), where=self._where, todo=todo)
+            raise TwinError(Text(f"the FMU has no variable {name!r}", f"FMU 没有变量 {name!r}"), where=where, todo=todo)
         if not variable.type.startswith(_NUMBERS) or variable.dimensions:
+            raise TwinError(Text(f"{name} is no single number ({variable.type})", f"{name} 不是单个数值（{variable.type}）"), where=where)
+        settable = variable.causality in ("input", "parameter") or variable.initial in ("exact", "approx")
+        if group != "outputs" and (variable.variability == "constant" or not settable):
             raise TwinError(
-                Text(f"{name} is no single number ({variable.type})", f"{name} 不是单个数值（{variable.type}）"), where=self._where
-            )
-
-    def _settable(self, variable: Any) -> None:
-        if variable.variability == "constant" or not (
-            variable.causality in ("input", "parameter") or variable.initial in ("exact", "approx")
-        ):
-            raise TwinError(
-                Text(f"{variable.name} cannot be set as the model starts", f"{variable.name} 不能在模型启动时设定"),
-                where=self._where,
+                Text(f"{name} cannot be set as the model starts", f"{name} 不能在模型启动时设定"),
+                where=where,
                 todo=Text("map an input, a parameter, or a variable with a start value", "请映射输入、参数或带起始值的变量"),
             )
 
-    def _wires(self, plant: Plant, names: Mapping[str, str]) -> tuple[Wire, ...]:
+    def _wires(self, plant: Plant, group: str, names: Mapping[str, str]) -> tuple[Wire, ...]:
         """Wires to SI base units, and from there by the factor and offset of the FMU's own definition."""
         units = {u.name: u.baseUnit for u in self._about.unitDefinitions if u.baseUnit is not None}
-        base = {name: units.get(self._variables[name].unit) for name in names.values()}
+        base = {name: units.get(_unit(self._variables[name])) for name in names.values()}
 
         def unit_of(name: str) -> str | None:
             unit = base[name]
             return None if unit is None else _ucum(unit)
 
-        return tuple(_scaled(w, base[w.name]) for w in wire(plant, self._where, names, unit_of))
+        return tuple(_scaled(w, base[w.name]) for w in wire(plant, f"{self._where}.{group}", names, unit_of))
 
     # --- what is called --------------------------------------------------------------------------------------------------------------
 
@@ -193,18 +193,26 @@ class Fmu(Twin):
         try:
             return what(self._instance)
         except FMICallException as e:
+            self.spoilt = e.status >= _FATAL
             self._end(broken=True)
             raise TwinError(
                 Text(f"the FMU failed at {self._time:g} s: {e}", f"FMU 在 {self._time:g} s 出错：{e}"), where=self._where
             ) from e
 
     def _end(self, *, broken: bool = False) -> None:
-        """Lets go of the instance; one that failed is not asked to terminate first (FMI 2.0, 4.2.4)."""
+        """Lets go of the instance. One that failed is not asked to terminate first; after a fatal error nothing may be called any more
+        (FMI 2.0.4, 2.1.3; FMI 3.0, 2.2.3)."""
         instance, self._instance = self._instance, None
-        if instance is not None:
+        if instance is not None and not self.spoilt:
             if not broken:
                 instance.terminate()
             instance.freeInstance()
+
+
+def _unit(variable: Any) -> str | None:
+    """The name of a variable's unit: its own, or that of its declared type."""
+    declared = variable.declaredType
+    return variable.unit or (declared.unit if declared is not None else None)
 
 
 def _ucum(unit: Any) -> str:

@@ -57,11 +57,12 @@ class Ran(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """A TwinError."""
+    """A TwinError; `ended`: and the process with it."""
 
     what: Text
     where: str
     todo: Text
+    ended: bool
 
 
 Reply = Described | Ran | Failed
@@ -86,11 +87,11 @@ def _load(setup: Setup) -> Twin:
     return kind(setup.name, setup.plant, options, Path(setup.plant.folder))
 
 
-def _failed(e: Exception) -> Failed:
+def _failed(e: Exception, *, ended: bool) -> Failed:
     if isinstance(e, RongheError):
-        return Failed(e.what, e.where, e.todo)
+        return Failed(e.what, e.where, e.todo, ended)
     log.error("the model failed", exc_info=e)
-    return Failed(Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}"), "", Text(""))
+    return Failed(Text(f"{type(e).__name__}: {e}", f"{type(e).__name__}：{e}"), "", Text(""), ended)
 
 
 def _try(twin: Twin, asked: Asked) -> Ran:
@@ -114,7 +115,7 @@ def main(line: Connection, setup: Setup) -> None:
         twin = _load(setup)
         say(Described(tuple(twin.inputs), tuple(twin.state), tuple(twin.outputs), float(twin.every)))
     except Exception as e:
-        say(_failed(e))
+        say(_failed(e, ended=True))
         return
     try:
         while True:
@@ -122,7 +123,9 @@ def main(line: Connection, setup: Setup) -> None:
             try:
                 say(_try(twin, asked))
             except Exception as e:
-                say(_failed(e))
+                say(_failed(e, ended=twin.spoilt))
+            if twin.spoilt:
+                return
     except (EOFError, OSError):  # the node has gone
         twin.close()
 

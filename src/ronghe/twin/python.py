@@ -63,7 +63,7 @@ class Python(Twin):
                 raise TwinError(Text(f"{options.model} has no method {method}", f"{options.model} 没有方法 {method}"), where=where)
         units: Mapping[str, str] = getattr(self._model, "units", {})
         self._inputs, self._state, self._outputs = (
-            wire(plant, where, names, units.get) for names in (options.inputs, options.state, options.outputs)
+            wire(plant, f"{where}.{group}", getattr(options, group), units.get) for group in ("inputs", "state", "outputs")
         )
         self.inputs, self.state, self.outputs = tuple(options.inputs), tuple(options.state), tuple(options.outputs)
         self.every, self._where = options.seconds, where

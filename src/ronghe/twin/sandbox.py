@@ -32,6 +32,8 @@ from ronghe.twin.trial import Trajectory
 
 _BOOT: Final = 60.0  # s to read a model
 _ONE: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_PASSED: Final = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV", "RONGHE_LANG"})
+"""Environment variables that a model may see: no secrets of connections."""
 _R = TypeVar("_R", Described, Ran)
 
 
@@ -119,7 +121,7 @@ class Sandbox:
                 [sys.executable, "-m", "ronghe.twin.inside", *map(str, numbers)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=numbers,
-                env={**os.environ, **_ONE},
+                env={k: v for k, v in os.environ.items() if k in _PASSED or k.startswith("PYTHON")} | _ONE,
             )
         self._since = time.monotonic()
 
@@ -135,7 +137,7 @@ class Sandbox:
         if isinstance(reply, kind):
             return reply
         assert isinstance(reply, Failed)
-        if self._about is None:  # it could not be read, and the process has ended
+        if reply.ended:
             self._kill()
         raise TwinError(reply.what, where=reply.where or self._where, todo=reply.todo)
 
