@@ -111,7 +111,7 @@ def test_the_tuning_shows_its_path_its_limits_and_what_was_not_kept(told: Told, 
         re.compile(r"Seeking.*waits until.*\+38\.4.*95 % interval \+31 … \+45\.8", re.DOTALL)
     )
     expect(page.get_by_role("img", name=re.compile("between 1 350 and 1 500: now 1 384, proposed 1 378 °C"))).to_be_visible()
-    expect(page.get_by_role("row", name=re.compile("Oxygen in the stack ≤ 4 % 4.30 % −0.30 not kept"))).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("Oxygen in the stack ≤ 4 % 4.30 % −0.30 % not kept"))).to_be_visible()
     expect(page.get_by_role("figure").filter(has_text="Gas per tonne").locator("path.wrong")).to_have_count(1)
     expect(page.get_by_role("row", name=re.compile("^4 .*model.*✕ no"))).to_be_visible()
     assert watched.errors == []

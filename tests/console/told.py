@@ -236,7 +236,7 @@ def _furnace(now: int) -> dict[str, dict[str, Any]]:
         {"name": "W", "x": 1.0, "y": 0.26, "title": text("wustite at the reserve zone", "热储备区浮氏体")},
     ]
     rist = {"line": [[0.0, -1.42], [1.43, 0.98]], "points": points, "x_title": text("(O + H₂) / (C + H₂)", "(O + H₂) / (C + H₂)")}
-    rist |= {"y_title": text("(O + H₂) / Fe", "(O + H₂) / Fe"), "carbon": 0.987, "oxygen": 1.012, "nitrogen": None, "from": "typed"}
+    rist |= {"y_title": text("(O + H₂) / Fe", "(O + H₂) / Fe"), "carbon": 386.2, "oxygen": 402.7, "nitrogen": None, "from": "typed"}
     rist |= {"assumptions": [text("hot-metal carbon 4.6 %", "铁水含碳 4.6 %"), text("no silicon to slag", "硅不入渣")]}
     return {"state": state, "rist": rist}
 
@@ -245,7 +245,7 @@ def _path(now: int) -> dict[str, Any]:
     steps = [
         {"n": k, "time": now - (12 - k) * HOUR, "x": [1450 - 6.0 * k, 28 + 0.3 * k], "objective": 512 - 40 * (1 - math.exp(-k / 3))}
         | {"expected": None if k == 0 else 510 - 40 * (1 - math.exp(-k / 3)), "low": None if k == 0 else 465.0, "high": 520.0}
-        | {"feasible": k != 4, "by": "start" if k == 0 else "person" if k == 7 else "model", "state": "done"}
+        | {"feasible": k != 4, "by": "start" if k == 0 else "person" if k == 7 else "model", "state": "settled"}
         for k in range(12)
     ]
     return {

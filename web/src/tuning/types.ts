@@ -18,7 +18,7 @@ export interface Constraint {
   limit: number;
   side: "below" | "above";
   value: number | null;
-  margin: number | null;
+  margin: number | null; // what is left to the limit, or how far an app keeps away from it
 }
 
 export interface Step {
