@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from ronghe.apps.energy.account.baseline import Baseline, Spec, fit
 from ronghe.apps.energy.account.periods import Floats, Table
 from ronghe.guard.student import t_quantile
 from ronghe.text import Text
+
+_BACK: Final = 0.6  # of the limit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +91,11 @@ class Departure:
     def away(self) -> bool:
         """Whether it has left its band."""
         return abs(self.score) > 1
+
+    @property
+    def back(self) -> bool:
+        """Whether it is well within it, so that what was said is over."""
+        return abs(self.score) < _BACK
 
 
 def departure(of: Indicator, hold: int, false_alarm: float) -> Departure | None:
