@@ -12,12 +12,13 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from ronghe.apps.furnace.rist.balance import IRON, Assumptions, Balance, solve
+from ronghe.apps.furnace.rist.balance import EQUILIBRIUM, IRON, Assumptions, Balance, solve
 from ronghe.errors import AppError
 from ronghe.text import Text
 
 _FE, _C, _O, _WATER = 55.845, 12.011, 15.999, 18.015
 _WUSTITE: Final = 1 / 0.947
+_X_W: Final = 1 + EQUILIBRIUM / (EQUILIBRIUM + 44.009 / 28.010)  # 1 + CO2/(CO + CO2) by moles
 _OTHER: Final = 0.9  # a second gas ratio as a part of the first: two lines that keep the same heat balance cross in P
 X_TITLE: Final = Text("O/C: oxygen in the gas, moles a mole of carbon", "O/C：煤气中氧碳摩尔比")
 Y_TITLE: Final = Text("O/Fe: oxygen taken up, moles a mole of iron", "O/Fe：氧铁摩尔比")
@@ -59,9 +60,9 @@ def operating_line(given: Assumptions, balance: Balance) -> OperatingLine:
         Point(name="A", x=x_a, y=given.ore_oxygen, title=Text("top gas and burden", "炉顶煤气与炉料")),
         Point(
             name="W",
-            x=(_WUSTITE - blast) / slope,
+            x=_X_W,
             y=_WUSTITE,
-            title=Text("gas leaving the bottom segment over wüstite", "离开下部区域的煤气与浮氏体"),
+            title=Text("wüstite equilibrium: no line passes to its right", "浮氏体平衡点：操作线不能越过其右侧"),
         ),
         Point(name="V", x=1.0, y=0.0, title=Text("every line without direct reduction passes here", "无直接还原时的操作线必过此点")),
         Point(name="P", x=x_p, y=slope * x_p + blast, title=Text("pivot: every line of this heat balance passes here", "热平衡枢点")),
