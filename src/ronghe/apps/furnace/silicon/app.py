@@ -13,21 +13,23 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from msgspec.structs import replace
 
+from ronghe.apps import advising
 from ronghe.apps.advising import Adviser, resolve
+from ronghe.apps.advising.adviser import Applies
 from ronghe.apps.contract import App, Finding, Page, Priority, Question, Result, Right, Wants
 from ronghe.apps.furnace.rist import operating_line, solve
 from ronghe.apps.furnace.silicon import present, wiring, wording
 from ronghe.apps.furnace.silicon.features import HOUR
 from ronghe.apps.furnace.silicon.outlook import Outlook
 from ronghe.apps.furnace.silicon.packing import package, unpack
-from ronghe.apps.furnace.silicon.settings import Options, Rule
+from ronghe.apps.furnace.silicon.settings import Options
 from ronghe.apps.standing import Standing
 from ronghe.errors import AppError, ModelError
 from ronghe.guard.advice import Advice, Evidence
@@ -39,6 +41,12 @@ from ronghe.signals.when import parse_duration
 from ronghe.text import Text
 
 log = logging.getLogger(__name__)
+
+Words = Callable[[], tuple[Text, Text, Text]]
+"""What is so, what to do about it, and what is said when it is over."""
+
+_SIDES: Final[tuple[wording.Side, ...]] = ("low", "high")
+_WORSE: Final = 2.0
 
 _PRIORITY: Final[dict[str, Priority]] = {"low": "medium", "high": "medium", "drift": "low", "refused": "low"}
 
@@ -79,10 +87,11 @@ class Silicon(App):
         self.outlook = Outlook(self._trained.forecaster, self._age)
         self._values: dict[str, float] = {}
         self._time = self._saved = 0
-        self._assay: tuple[int, float] | None = None
+        self._assay: tuple[int, float] | None = None  # the newest, and whether it still is Good
+        self._good = False
         self._reasons: tuple[Text, ...] = ()
         self._runs: dict[str, int] = {}  # of each condition: rows for which it has been otherwise than told
-        self._told: set[str] = set()
+        self._told: dict[str, float] = {}  # conditions that stand, and their score as last told
         self._looked = 0
         self._said = Standing(state / "standing.json")
 
@@ -108,7 +117,7 @@ class Silicon(App):
         """Answers for its page."""
         match question.verb:
             case "state":
-                return present.state(self.outlook, self._time, self.options, self._assay, self._reasons, self._about())
+                return present.state(self.outlook, self._time, self.options, self._assay, self._good, self._reasons, self._about())
             case "rist":
                 return self._rist()
         return super().ask(question)
@@ -138,7 +147,8 @@ class Silicon(App):
         self._values = {t: self._fresh(window, i, t) for t in self._tags}
         self.outlook.at(self._time)
         assay = self._values[self._silicon]
-        if math.isfinite(assay):
+        self._good = math.isfinite(assay)
+        if self._good:
             self._assay = (self._time - round(float(window.age[i, self._column[self._silicon]]) * 1e9), assay)
         elif self._assay is not None and not 0 <= self._time - self._assay[0] <= self._age:
             self._assay = None
@@ -197,7 +207,7 @@ class Silicon(App):
             lambda: (wording.drifting(inside or 0.0, self.outlook.counted()), wording.refit(), wording.kept()),
             findings,
         )
-        for side in ("low", "high"):
+        for side in _SIDES:
             self._target(side, findings, advice, trusted=not drift)
         self._looked += 1
         if self._said.inherited and self._looked > 2 * self.options.hold:  # said in an earlier life and not seen since
@@ -206,7 +216,7 @@ class Silicon(App):
             text = Text("Over: not seen again since the restart", "已结束：重启后未再出现")
             findings.extend(self._finding(key.rpartition("/silicon_")[2], False, text) for key in over)
 
-    def _target(self, side: str, findings: list[Finding], advice: list[Advice], *, trusted: bool) -> None:
+    def _target(self, side: wording.Side, findings: list[Finding], advice: list[Advice], *, trusted: bool) -> None:
         o: Options = self.options
         said = self.outlook.now
         if o.target is None:
@@ -218,8 +228,8 @@ class Silicon(App):
         set_points = {t: self._values[t] for t in self._adviser.set_points}
 
         def words() -> tuple[Text, Text, Text]:
-            text = wording.back(side) if said is None else wording.beyond(side, said.mean, said.low, said.high, limit, chance)
-            return text, self._adviser.action(applies, set_points) or wording.look(side), wording.back(side)
+            text = wording.back() if said is None else wording.beyond(side, said.mean, said.low, said.high, limit, chance)
+            return text, self._adviser.action(applies, set_points) or wording.look(side), wording.back()
 
         self._condition(side, said is not None and chance >= threshold, words, findings, chance / o.chance, limit)
         beyond = said is not None and (said.mean < limit if side == "low" else said.mean > limit)
@@ -227,19 +237,23 @@ class Silicon(App):
             evidence = self._evidence(limit)
             advice.extend(self._adviser.advise(applies, self._key(side), evidence, words()[0], self._time, set_points, self.model))
 
-    def _condition(self, kind: str, on: bool, words: Any, findings: list[Finding], score: float = 1.0, limit: float | None = None) -> None:
-        """One condition, told after it has stood for `hold` rows, and ended after as many without it."""
+    def _condition(
+        self, kind: str, on: bool, words: Words, findings: list[Finding], score: float = 1.0, limit: float | None = None
+    ) -> None:
+        """One condition, told after it has stood for `hold` rows and when it is twice as bad, and ended after as many rows without it."""
         told = kind in self._told
         self._runs[kind] = self._runs.get(kind, 0) + 1 if on != told else 0
-        if self._runs[kind] < self.options.hold:
+        worse = told and on and score >= _WORSE * self._told[kind]
+        if self._runs[kind] < self.options.hold and not worse:
             return
         self._runs[kind] = 0
-        (self._told.add if on else self._told.discard)(kind)
         text, action, over = words()
         if on:
+            self._told[kind] = score
             evidence = self._evidence(limit) if limit is not None else ()
             findings.append(replace(self._finding(kind, True, text), action=action, score=score, evidence=evidence))
         else:
+            del self._told[kind]
             self._adviser.ended(self._key(kind))
             findings.append(self._finding(kind, False, over))
 
@@ -282,9 +296,8 @@ class Silicon(App):
         return present.rist(given, balance, operating_line(given, balance), "tags" if taken else "typed")
 
 
-def _applies(side: str) -> Any:
-    def applies(rule: Any) -> bool:
-        assert isinstance(rule, Rule)
+def _applies(side: wording.Side) -> Applies:
+    def applies(rule: advising.Rule) -> bool:
         return rule.when == f"silicon {side}"
 
     return applies

@@ -18,8 +18,8 @@ from ronghe.apps.furnace.silicon.scores import HIT
 Floats = NDArray[np.float64]
 
 _KEPT: Final = 100  # assays shown and counted
-_FEWEST: Final = 20  # assays before coverage says anything
-_LIMIT: Final = 2.33  # standard errors below 90 %: one in a hundred by chance
+_FEWEST: Final = 30  # assays before coverage says anything
+_LIMIT: Final = 3.0  # standard errors below 90 %: it is asked anew with every heat
 _HIGHEST: Final = 10.0  # % Si; more is no hot metal
 _NORMAL: Final = NormalDist()
 _FAN: Final = 8

@@ -18,9 +18,15 @@ from ronghe.text import Text
 
 
 def state(
-    outlook: Outlook, now: int, options: Options, assay: tuple[int, float] | None, reasons: tuple[Text, ...], model: dict[str, Any]
+    outlook: Outlook,
+    now: int,
+    options: Options,
+    assay: tuple[int, float] | None,
+    good: bool,
+    reasons: tuple[Text, ...],
+    model: dict[str, Any],
 ) -> dict[str, Any]:
-    """The verb `state`; `now` in ns, 0 before the first row."""
+    """The verb `state`; `now` in ns, 0 before the first row; `good` says whether the assay still is."""
     said = outlook.now
     if said is not None:
         text: Text | None = wording.expected(said.mean, said.low, said.high)
@@ -29,7 +35,7 @@ def state(
     return {
         "now": now // 10**6,
         "unit": "%",
-        "silicon": None if assay is None else {"value": assay[1], "time": assay[0] // 10**6, "age_s": (now - assay[0]) / 1e9, "good": True},
+        "silicon": None if assay is None else {"value": assay[1], "time": assay[0] // 10**6, "age_s": (now - assay[0]) / 1e9, "good": good},
         "target": options.target,
         "history": [{"time": c.time // 10**6, "value": c.value} for c in outlook.past],
         "fan": [_point(time, f) for time, f in outlook.fan(parse_duration(options.horizon))],

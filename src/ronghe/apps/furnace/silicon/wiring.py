@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from ronghe.apps.advising import resolve
-from ronghe.apps.furnace.rist import Assumptions
 from ronghe.errors import AppError, ModelError
 from ronghe.models import Manifest
 from ronghe.plant import Plant
@@ -73,7 +72,6 @@ def measured(plant: Plant, equipment: str, given: dict[str, str], where: str) ->
                 where=f"{where}.rist_tags",
                 todo=Text(f"one of: {', '.join(UNITS)}", f"可用：{'、'.join(UNITS)}"),
             )
-        assert name in Assumptions.__struct_fields__
         out[name] = resolve(plant, equipment, tag, f"{where}.rist_tags")
         if not compatible(plant.unit_of(out[name]), UNITS[name]):
             raise AppError(

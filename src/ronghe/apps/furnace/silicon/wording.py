@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from ronghe.text import Text
 
-Side = str  # "low" | "high"
+Side = Literal["low", "high"]
 
 
 def beyond(side: Side, mean: float, low: float, high: float, limit: float, chance: float) -> Text:
@@ -32,7 +33,7 @@ def look(side: Side) -> Text:
     )
 
 
-def back(side: Side) -> Text:
+def back() -> Text:
     """Over."""
     return Text("Silicon is expected within the target again", "预计硅含量已回到目标范围")
 
