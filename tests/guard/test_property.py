@@ -28,11 +28,26 @@ from ronghe.signals import quality as q
 from ronghe.text import Text
 
 LOW, HIGH, RATE, WINDOW, HOLD, FRESH, MAX_PRESSURE, WITHIN = 600.0, 1450.0, 120.0, 180, 20, 10, 8.0, 30
+ORDER = ["advise", "approve", "auto"]
 QUALITIES = [q.GOOD] * 8 + [q.UNCERTAIN_LAST_USABLE, q.BAD_NO_COMMUNICATION]
 KINDS = ["advice", "write", "answer", "confirm", "effect", "restore", "close"]
 SPEEDS = [540.0, 599.0, 600.0, 640.0, 1380.0, 1440.0, 1450.0, 1460.0, float("nan"), float("inf")]
-SPOILT = ["kill", "wait", "trip", "lost", "hand", "pressure", "pressure lost", "heat lost", "trip lost", "edge", "beyond", "restart"]
-SPOILT += [f"at {when}: {what}" for when in ("intent", "line") for what in ("kill", "wait", "trip", "lost", "hand")]
+SPOILT = [
+    "kill",
+    "wait",
+    "trip",
+    "lost",
+    "hand",
+    "pressure",
+    "pressure lost",
+    "heat lost",
+    "trip lost",
+    "edge",
+    "beyond",
+    "restart",
+    "lower",
+]
+SPOILT += [f"at {when}: {what}" for when in ("intent", "line") for what in ("kill", "wait", "trip", "lost", "hand", "lower")]
 SPOILT += ["crash before guard.answer", "crash after guard.write", "crash before guard.confirm", "crash after guard.restore"]
 SPOILT += ["slow", "ignores", "refuses", "breaks", "obeys and says nothing"]
 
@@ -61,6 +76,8 @@ class World:
         self.about_to: dict[str, str] = {}  # what happens while an intent is put into the ledger ("intent"), or the line is waited for
         self.crash_at: tuple[str, str] | None = None
         self.mode, self.needs = "auto", 1
+        self.said = "auto"  # what a person said last
+        self.came_under: dict[str, str] = {}  # advice id → the mode that was in force
         self.loop = asyncio.new_event_loop()
         self.ledger: Ledger | None = None
         self.open()
@@ -112,6 +129,19 @@ class World:
     async def disturbed(self) -> None:
         self.disturb("intent")
 
+    def in_force(self) -> str:
+        """The lower of what is permitted and what was said last."""
+        return min(self.mode, self.said, key=ORDER.index)
+
+    def switch(self, mode: str) -> None:
+        """A person turns the switch; above what is permitted it is not turned."""
+        if ORDER.index(mode) > ORDER.index(self.mode):
+            with pytest.raises(GuardError):
+                self.guard.switch(SPEED, mode, "li", "so")
+        else:
+            self.guard.switch(SPEED, mode, "li", "so")
+            self.said = mode
+
     def happen(self, what: str) -> None:
         if what == "kill":
             (self.folder / "STOP").touch()
@@ -121,6 +151,8 @@ class World:
             self.hear(TRIP, 1.0, q.GOOD)
         elif what == "lost":
             self.hear(SPEED, self.force, q.BAD_NO_COMMUNICATION)
+        elif what == "lower":
+            self.switch(ORDER[max(ORDER.index(self.in_force()) - 1, 0)])
         elif what == "hand":
             self.force = 900.0
             self.hear(SPEED, self.force, q.GOOD)
@@ -179,9 +211,10 @@ class World:
 
     def judge_advice(self, value: float) -> None:
         fits = [a for i, a in self.advice.items() if a.value == value and i not in self.spent and a.expires > self.now]
-        if self.mode == "approve":
+        if self.in_force() == "approve":
             fits = [a for a in fits if len(self.approved.get(a.id, set())) >= self.needs]
-        assert self.mode != "advise", "written in mode advise"
+        fits = [a for a in fits if self.came_under.get(a.id) != "approve" or self.approved.get(a.id)]
+        assert self.in_force() != "advise", "written in mode advise"
         assert fits, f"{value} without a valid and approved advice that was not written before"
         self.spent.add(fits[0].id)
         assert next(c for c in self.guard.cases() if c.open).old == self.force, "what would be put back is not what is in force"
@@ -239,6 +272,7 @@ class World:
                 reason=Text("so", "如此"),
             )
             self.advice[advice.id] = advice
+            self.came_under[advice.id] = self.in_force()
             new.append(advice)
 
         async def submit() -> None:
@@ -258,11 +292,12 @@ class World:
         """Lets open cases come to their end, then everything is well."""
         self.behaviour, self.about_to, self.crash_at = "obeys", {}, None
         self.guard.release("li", "go")
+        self.switch(self.mode)
         self.now += seconds * S
         self.life_goes_on(2)
 
     def spoil(self, how: str) -> None:
-        if how in ("kill", "wait", "trip", "lost", "hand"):
+        if how in ("kill", "wait", "trip", "lost", "hand", "lower"):
             self.happen(how)
         elif how.startswith("at "):
             when, what = how.removeprefix("at ").split(": ")
@@ -323,7 +358,8 @@ class World:
         cases = [c for c in self.guard.cases() if c.state in ("waiting", "advised")]
         if pick < len(cases):
             self.do(self.guard.reject(cases[pick].id, "li", "no"))
-            self.advice.pop(cases[pick].advice.id)
+            if self.guard.case(cases[pick].id).state == "rejected":  # else the process died before it was in the ledger
+                self.advice.pop(cases[pick].advice.id)
 
     def somebody_turns_the_set_point(self, value: float) -> None:
         self.force = value
@@ -417,7 +453,8 @@ def walk(world: World, chance: random.Random, steps: int) -> None:
         (3, world.release),
         (1, lambda: world.a_hand_on_the_stop_file(some([True, False, False, False]))),
         (3, lambda: world.the_device_changes(some(["obeys"] * 6 + ["slow", "ignores", "refuses", "breaks", "obeys and says nothing"]))),
-        (3, lambda: world.something_is_about_to_happen(some(["intent", "line"]), some(["kill", "wait", "trip", "lost", "hand"]))),
+        (3, lambda: world.something_is_about_to_happen(some(["intent", "line"]), some(["kill", "wait", "trip", "lost", "hand", "lower"]))),
+        (2, lambda: world.switch(some(["auto", "auto", "approve", "advise"]))),
         (2, lambda: world.a_crash_is_near(some(["before", "after"]), some(KINDS))),
         (2, lambda: world.new_start_with_another_mode(some(["auto", "auto", "approve", "advise"]), some([1, 2]))),
     ]
