@@ -219,7 +219,7 @@ def test_the_balance_by_what_is_measured(bench: Callable[..., Bench]) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"model": "none.model"}, "no such model package"),
+        ({"model": "none.model"}, "make it: ronghe furnace silicon fit DIR -o none.model"),
         ({"silicon": "bf1/si"}, "no tag"),
         ({"inputs": {"wind": "coal"}}, "no input of the model"),
         ({"inputs": {"coal": "nothing"}}, "no tag"),

@@ -28,7 +28,7 @@ from ronghe.apps.furnace.rist import operating_line, solve
 from ronghe.apps.furnace.silicon import present, wiring, wording
 from ronghe.apps.furnace.silicon.features import HOUR
 from ronghe.apps.furnace.silicon.outlook import Outlook
-from ronghe.apps.furnace.silicon.packing import package, unpack
+from ronghe.apps.furnace.silicon.packing import MADE_BY, package, unpack
 from ronghe.apps.furnace.silicon.settings import Options
 from ronghe.apps.standing import Standing
 from ronghe.errors import AppError, ModelError
@@ -71,6 +71,12 @@ class Silicon(App):
         if o.advise and o.target is None:
             raise AppError(Text("advice needs a target", "给出建议需要先设定目标范围"), where=f"{where}.advise")
         path = Path(plant.folder) / o.model
+        if not path.exists():
+            raise ModelError(
+                Text("there is no such model package", "没有这个模型包"),
+                where=str(path),
+                todo=Text(f"make it: {MADE_BY} DIR -o {o.model}", f"请先生成：{MADE_BY} DIR -o {o.model}"),
+            )
         given = load(path)
         self._trained = unpack(given, str(path))
         self._manifest, self.model = given.manifest, given.hash
