@@ -212,9 +212,14 @@ def enpi(base: str, target: float | None, hold: int, false_alarm: float, as_json
                 f"基准期后：{int(reported.sum())} 个周期，实际 {actual:,.0f}，期望 {expected:,.0f} kWh：EnPI {actual / expected:.3f}",
             )
         )
-    lost = int((~np.isfinite(table.energy)).sum())
+    lost = int((~np.isfinite(found.difference)).sum())
     if lost:
-        click.echo(_t(f"{lost} periods do not count: too little of them was measured", f"{lost} 个周期无效：有效数据不足"))
+        click.echo(
+            _t(
+                f"{lost} of {len(table)} periods do not count: too little of the energy or of a variable was measured",
+                f"{len(table)} 个周期中有 {lost} 个无效：能耗或变量的有效数据不足",
+            )
+        )
     if last is not None:
         words = ("has left its band", "已偏离正常区间") if last.away else ("within its band", "处于正常区间")
         click.echo(_t(f"last {hold} periods: {last.ratio:.3f}, {words[0]}", f"最近 {hold} 个周期：{last.ratio:.3f}，{words[1]}"))

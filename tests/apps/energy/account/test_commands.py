@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,29 @@ def test_files_that_are_wrong(tmp_path: Path, text: str, where: str, said: str) 
     assert e.value.where == f"{path}{where}"
     assert said in e.value.in_("en")
     assert e.value.in_("zh") != e.value.in_("en")
+
+
+def test_the_commands_of_the_page(works: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "energy-books.md").read_text(encoding="utf-8")
+    commands = [shlex.split(line.strip())[3:] for line in page.splitlines() if line.startswith("    $ ronghe energy ")]
+    assert [c[0] for c in commands] == ["enpi", "verify", "carbon", "footprint"]
+    monkeypatch.chdir(works)
+    said = [run(*c) for c in commands]
+    assert "valid: yes" in said[0]
+    assert "of 366 periods do not count" in said[0]
+    assert "saved" in said[1]
+    assert "scope 2, by market" in said[2]
+    assert "kg CO2e per unit" in said[3]
+
+
+def test_a_switchback_from_a_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        f"2024-01-{1 + h // 24:02d}T{h % 24:02d}:00,{100 - 10 * ((h // 12) % 2) + rng.normal(0, 3):.2f},{(h // 12) % 2}" for h in range(480)
+    ]
+    (tmp_path / "x.csv").write_text("\n".join(["time,kwh,on", *rows]) + "\n", encoding="utf-8")
+    found = json.loads(run("verify", tmp_path / "x.csv", "--energy", "kwh", "--every", "1h", "--on", "on", "--settle", "1", "--json"))
+    assert found["pairs"] == 20
+    assert found["saving"]["method"] == "switchback"
+    assert found["saving"]["energy"]["low"] < 2400 < found["saving"]["energy"]["high"]
+    assert 2200 < found["saving"]["energy"]["value"] < 2600

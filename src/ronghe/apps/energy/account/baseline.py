@@ -32,7 +32,7 @@ CV_RMSE: Final = 0.25
 NMBE: Final = 0.005
 """Largest net bias (Guideline 14-2014 asks for less than 0.005 % in sample, where least squares has none; this is for out of sample)."""
 LEAST: Final = 12  # periods
-LEAST_EFFECTIVE: Final = 6.0  # degrees of freedom that intervals must have
+LEAST_EFFECTIVE: Final = 2.0  # degrees of freedom that intervals must have; few, for a strict gate passes what was estimated too small
 OUTSIDE: Final = 0.1  # beyond the range of a variable in the baseline, as a part of it, up to which the model is used
 _CANDIDATES: Final = 24  # change points tried
 _MEMORY: Final = 1500  # lags after which residuals are taken to have forgotten

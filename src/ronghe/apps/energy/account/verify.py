@@ -162,12 +162,13 @@ def switchback(
     e = difference - design @ beta
     freedom = len(pairs) - k
     half = t_quantile(0.975, freedom) * math.sqrt(float(e @ e) / freedom * inverse[0, 0])
+    each = float(beta[0])
     counts = on & known
     m, measured = int(counts.sum()), float(table.energy[counts].sum())
 
     def total(weights: Floats) -> Interval:
         by = float(weights.sum())
-        return Interval(value=by * beta[0], low=by * (beta[0] - half), high=by * (beta[0] + half))
+        return Interval(value=by * each, low=by * (each - half), high=by * (each + half))
 
     why = []
     if len(pairs) < _PAIRS:
