@@ -19,7 +19,7 @@ export interface Node {
 export interface Period {
   from: number;
   to: number;
-  price: number;
+  price: number | null; // null: no tariff for that time
   name: Text | null;
 }
 
@@ -54,7 +54,7 @@ export interface Plan {
   pv: Forecast | null;
   grid: Values;
   storage: { name: string; title?: Text; kw: Values; soc: Values }[];
-  actual: { times: number[]; grid: Values; load: Values; pv: Values | null; planned_grid: Values; storage: { name: string; kw: Values; soc: Values }[] };
+  actual: { times: number[]; grid: Values; load: Values; pv: Values | null; planned_grid: Values; storage: { name: string; kw: Values; soc?: Values }[] };
 }
 
 export interface Day {
