@@ -114,8 +114,8 @@ def _report(r: Report) -> str:
         for name, s in named
     ]
     rows = _t(
-        f"{r.rows} rows, {r.start} … {r.end}; {r.passed_over} from before it ended passed over; {r.outside} outside the model's limits",
-        f"共 {r.rows} 行，{r.start} … {r.end}；训练期内 {r.passed_over} 行未计入；{r.outside} 行超出模型适用范围",
+        f"{r.rows} rows, {r.start} … {r.end}; {r.passed_over} up to the training's end passed over; {r.outside} outside the model's limits",
+        f"共 {r.rows} 行，{r.start} … {r.end}；训练结束前的 {r.passed_over} 行未计入；{r.outside} 行超出模型适用范围",
     )
     return "\n".join([*lines, rows, str(r.protocol)])
 
