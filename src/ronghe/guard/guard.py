@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -199,8 +199,13 @@ class Guard:
         self._docket.switch(tag, mode, who, why)
 
     async def warm(self) -> None:
-        """Starts the twins that guards use, so that the first trial need not wait. Never raises: what fails, each trial says."""
+        """Starts the twins that guards use, so that the first trial need not wait. Never raises: `twins` says what failed."""
         await asyncio.to_thread(self._trials.warm, self._limits)
+
+    @property
+    def twins(self) -> Mapping[str, Text | None]:
+        """Per twin, why the last trial on it could not be made; None where it could."""
+        return self._trials.trouble
 
     def close(self) -> None:
         """Ends the processes of the twins. Safe to call twice, and from any thread."""

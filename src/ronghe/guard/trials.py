@@ -45,6 +45,8 @@ class Trials:
     def __init__(self, plant: Plant) -> None:
         self._plant = plant
         self._twins = {name: Sandbox(spec, plant) for name, spec in plant.twins.items()}
+        self.trouble: dict[str, Text | None] = dict.fromkeys(self._twins)
+        """Per twin, why the last trial could not be made; None where it could."""
 
     async def checks(self, question: Callable[[], Question], tried: Check | None = None) -> tuple[Question, tuple[Check, ...]]:
         """All checks of one set-point, the dry run included; one made just now (`tried`) counts. Made last, and then the others again."""
@@ -64,6 +66,7 @@ class Trials:
         twin = self._twins[dry_run.twin]
         try:
             about = await asyncio.to_thread(twin.described, PATIENCE)
+            self.trouble[dry_run.twin] = None
             asked = question()  # as it is now, not as it was before the wait
             values = _measured(about, asked.look_effect)
             if isinstance(values, Text):
@@ -71,15 +74,16 @@ class Trials:
             now = {tag: asked.look_effect(tag) for tag in _tags(asked.limits, dry_run)}
             return await asyncio.to_thread(self._try, _Trial(asked.limits, dry_run, about, values, settings, now, until))
         except RongheError as e:
-            return failed(Text(e.in_("en"), e.in_("zh")))
+            self.trouble[dry_run.twin] = why = Text(e.in_("en"), e.in_("zh"))
+            return failed(why)
 
     def warm(self, limits: Mapping[str, Limits]) -> None:
         """Starts the processes of the twins that guards use, and returns when each is ready or has failed."""
         for name in {d.twin for one in limits.values() if (d := one.dry_run) is not None}:
             try:
                 self._twins[name].described(60.0)
-            except RongheError:
-                continue  # said by each trial
+            except RongheError as e:
+                self.trouble[name] = Text(e.in_("en"), e.in_("zh"))
 
     def close(self) -> None:
         """Ends the processes."""
