@@ -24,12 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ronghe import plugins
-from ronghe.apps.contract import App, Finding, Priority, Question, Result
+from ronghe.apps.contract import App, Question, Result
 from ronghe.connect import Driver, Still, Write, always
 from ronghe.connect.boundary import Boundary
-from ronghe.edge.alarms import Alarm, Alarms
+from ronghe.edge.alarms import Alarms
 from ronghe.edge.asked import Asked
 from ronghe.edge.clockhealth import ClockHealth
+from ronghe.edge.conditions import Conditions
 from ronghe.edge.journal import Journal
 from ronghe.edge.lapse import Lapsed
 from ronghe.edge.outcomes import Outcomes
@@ -85,6 +86,8 @@ class Node:
         self.ledger = Ledger(self.folder / "ledger", clock=clock)
         self.journal = Journal(self.ledger.append)
         self.alarms = Alarms(self.folder / "alarms", record=lambda event, body: self.journal.put(f"alarm.{event}", body), clock=clock)
+        self._conditions = Conditions(plant, self.alarms, clock)
+        self._system = self._conditions.say
         self.guard = Guard(
             plant, self.latest, self.ledger, self.write, clock=clock, folder=self.folder, history=self._history, held=self.held
         )
@@ -117,7 +120,7 @@ class Node:
         self._started = self.clock()
         self.recorder.start()
         self.journal.start()
-        self._clear_orphans()
+        self._conditions.clear_orphans()
         self._tasks.append(asyncio.create_task(self.guard.warm(), name="twins"))
         for name in self.plant.connections:
             self._start_connection(name)
@@ -358,6 +361,11 @@ class Node:
             why = state.reason or Text(state.state, state.state)
             bad = Text(f"app {name}: {why.en}", f"应用 {name}：{why.in_('zh')}") if state.state in ("failed", "slow") else None
             self._system(f"app/{name}", "medium", bad)
+        for name, no in self.guard.twins.items():
+            what = (
+                Text(f"twin {name}: nothing can be tried: {no.en}", f"孪生体 {name} 无法试算：{no.in_('zh')}") if no is not None else None
+            )
+            self._system(f"twin/{name}", "medium", what)
         trouble = self.recorder.look()
         what = Text(f"nothing is being recorded: {trouble.en}", f"数据未能入库：{trouble.in_('zh')}") if trouble else None
         self._system("recorder", "critical", what)
@@ -408,37 +416,6 @@ class Node:
                 why = reason_of(e)
                 self._system("historian", "high", Text(f"the store cannot be looked at: {why.en}", f"无法查看历史数据库：{why.in_('zh')}"))
             await asyncio.sleep(_LOOK_AT_STORE)
-
-    def _clear_orphans(self) -> None:
-        """Ends the alarms of apps and connections that plant.toml no longer names: nobody else would."""
-        why = str(Text("its source is no longer in plant.toml", "来源已从 plant.toml 中移除"))
-        for alarm in self.alarms.list(all=True):
-            if (alarm.active or alarm.standing or alarm.hidden is not None) and self._is_orphan(alarm):
-                self.alarms.clear(alarm.key, "system", why, self.clock())
-
-    def _is_orphan(self, alarm: Alarm) -> bool:
-        if alarm.app != "system":
-            return alarm.app not in self.plant.apps
-        kind, _, name = alarm.key.removeprefix("system/").partition("/")
-        return (kind == "app" and name not in self.plant.apps) or (kind == "connection" and name not in self.plant.connections)
-
-    def _system(self, what: str, priority: Priority, text: Text | None) -> None:
-        """Raises (text) or clears (None) a condition of the node itself."""
-        key = f"system/{what}"
-        if text is None and not self.alarms.is_active(key):
-            return
-        now = self.clock()
-        if (text is not None) != self.alarms.is_active(key):  # for those who watch the log and no console
-            log.warning("%s: %s", what, text if text is not None else Text("over", "已恢复"))
-        try:
-            self.alarms.take(
-                Finding(
-                    key=key, app="system", equipment="", time=now, active=text is not None, priority=priority, text=text or Text("", "")
-                ),
-                now,
-            )
-        except (RongheError, OSError):  # a full disk cannot take the journal's line either; the state in memory is still shown
-            log.exception("alarm %s", key)
 
 
 def _log_failure(what: str, e: BaseException) -> None:
