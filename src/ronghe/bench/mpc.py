@@ -8,6 +8,7 @@ states and true parameters; `violations` are points (five an interval) at which 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +27,7 @@ def run_case(case: Case, count: int, seeds: int) -> dict[str, Any]:
     best = trial.run(case, trial.knowing(case), 0)
     drawn = [(corner, 100 * n + seed) for n, corner in enumerate(trial.corners(case.process, count)) for seed in range(seeds)]
     ours = [trial.run(case, trial.learning(case, corner), seed) for corner, seed in drawn]
-    linear = [trial.run(case, regulator(case, corner), seed) for corner, seed in drawn]
+    linear = [_best_linear(case, corner, seed) for corner, seed in drawn]
     fixed = [trial.run(case, trial.believing(case, corner), seed) for corner, seed in (drawn if seeds > 1 else drawn[:2])]
     return {
         "source": case.process.source,
@@ -53,6 +54,11 @@ def run(full: bool = False) -> dict[str, Any]:
         "step_ms_p95": max(o["step_ms_p95"] for o in ours),
         "seconds": time.perf_counter() - began,
     }
+
+
+def _best_linear(case: Case, corner: Mapping[str, float], seed: int) -> Run:
+    """The linear regulator with the caution that turns out to have been best for this very run."""
+    return min((trial.run(case, regulator(case, corner, c), seed) for c in (1.0, 10.0, 100.0)), key=lambda r: r.cost)
 
 
 def _said(runs: list[Run], best: Run) -> dict[str, Any]:

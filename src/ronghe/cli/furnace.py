@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ronghe.cli.furnace_control import mpc
 from ronghe.cli.furnace_silicon import rist, silicon
 from ronghe.cli.furnace_tune import tune
 from ronghe.text import Text
@@ -17,3 +18,4 @@ def furnace() -> None:
 furnace.add_command(silicon)
 furnace.add_command(rist)
 furnace.add_command(tune)
+furnace.add_command(mpc)

@@ -43,13 +43,13 @@ def _rates(x: Sequence[Any], u: Sequence[Any], p: Sequence[Any]) -> Sequence[Any
 
 
 def cstr(*, hottest: float = 120.0, noise: float = 1.0) -> Process:
-    """With an upper limit on the reactor's temperature (°C). `noise` scales the deviations of the sensors: 0.002 mol/l, 0.05 K, 0.05 K.
+    """With an upper limit on the reactor's temperature (°C). `noise` scales the deviations of the sensors: 0.001 mol/l, 0.05 K, 0.05 K.
 
     Educt has no sensor. The temperature of the feed is a parameter that every controller believes to be as published.
     """
     states = (
         State("ca", Text("educt", "反应物浓度"), "mol/l", 2.14, 1.0, 0.0, math.inf, None),
-        State("cb", Text("product", "产物浓度"), "mol/l", 1.09, 0.2, 0.0, math.inf, 0.002 * noise),
+        State("cb", Text("product", "产物浓度"), "mol/l", 1.09, 0.2, 0.0, math.inf, 0.001 * noise),
         State("t", Text("reactor temperature", "反应器温度"), "Cel", 114.2, 10.0, 50.0, hottest, 0.05 * noise),
         State("tk", Text("jacket temperature", "夹套温度"), "Cel", 112.9, 10.0, 50.0, 140.0, 0.05 * noise),
     )
@@ -70,4 +70,4 @@ def cstr(*, hottest: float = 120.0, noise: float = 1.0) -> Process:
     )
     title = Text("Stirred-tank reactor", "连续搅拌釜反应器")
     source = "Klatt and Engell (1998), Comput. Chem. Eng. 22; Chen, Kremling and Allgoewer (1995), ECC"
-    return Process("cstr", title, states, inputs, parameters, _rates, stiff=18.0, source=source)
+    return Process("cstr", title, states, inputs, parameters, _rates, stiff=9.0, source=source)

@@ -51,7 +51,7 @@ class Control(App):
         self.wiring = wire_up(name, plant, equipment, self.options)
         self.control = Controller(self.wiring.process, self.wiring.tuning, self.wiring.parameters)
         self.steps: deque[present.Step] = deque(maxlen=_STEPS)
-        self._before: Floats | None = None  # inputs at the row before
+        self._before: Floats | None = None  # inputs as last known
         self._seen = 0  # rows with everything known
         self._told: set[str] = set()
         self._standing = Standing(state / "standing.json")
@@ -98,12 +98,11 @@ class Control(App):
         y, inputs = row_values(w.measured, values), row_values(w.inputs, values)
         goal = np.array([w.wire(n).inward(values[g]) if isinstance(g, str) else g for n, g in w.goals.items()])
         missing = [tag for tag in w.tags if math.isnan(values[tag])]
-        if self._before is not None:
-            self.control.observe(y, self._before)
-        elif not missing:
-            self.control.observe(y, inputs)
-        self._before = inputs if self._before is None else np.where(np.isnan(inputs), self._before, inputs)
-        self._before = None if np.isnan(self._before).any() else self._before
+        # What a row shows of an input was written just after the row before: it was in force since then.
+        before = inputs if self._before is None else np.where(np.isnan(inputs), self._before, inputs)
+        if not np.isnan(before).any():
+            self._before = before
+            self.control.observe(y, before)
         self._say("measurement", at, wording.blind(self.plant, missing) if missing else None, findings)
         if missing or not self.control.started:
             return ()

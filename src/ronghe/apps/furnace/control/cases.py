@@ -33,14 +33,14 @@ def _case(
 
 def minimum() -> Case:
     """Tank 1 is filled to 19.9 of its 20 cm, then drained; at last tank 2 leaks 2 cm³/s, which no model has."""
-    tuning = Tuning(every=5.0, horizon=30, targets={"h1": 1.0, "h2": 1.0}, moves={"v1": 0.5, "v2": 0.5})
+    tuning = Tuning(every=5.0, horizon=30, deadline=1.25, targets={"h1": 1.0, "h2": 1.0}, moves={"v1": 0.5, "v2": 0.5})
     goals = ((60.0, {"h1": 19.9, "h2": 14.0}), (300.0, {"h1": 12.0, "h2": 15.0}))
     return _case("tanks-minimum", tanks("minimum"), (3.0, 3.0), tuning, goals, (500.0, "leak", 2.0), 700.0)
 
 
 def nonminimum() -> Case:
     """Levels first go the wrong way, upper tanks may hold 6.1 cm; at last pump 1 loses a tenth."""
-    tuning = Tuning(every=10.0, horizon=25, targets={"h1": 1.0, "h2": 1.0}, moves={"v1": 0.5, "v2": 0.5})
+    tuning = Tuning(every=10.0, horizon=25, deadline=2.5, targets={"h1": 1.0, "h2": 1.0}, moves={"v1": 0.5, "v2": 0.5})
     goals = ((80.0, {"h1": 14.0, "h2": 14.5}), (480.0, {"h1": 13.5, "h2": 13.0}))
     process = tanks("nonminimum", upper=6.1)
     return _case("tanks-nonminimum", process, (3.15, 3.15), tuning, goals, (880.0, "k1", 0.9 * 3.14), 1200.0)
@@ -48,7 +48,7 @@ def nonminimum() -> Case:
 
 def reactor() -> Case:
     """Another grade, then more feed at no more than 109.8 °C, then less; at last the feed comes 3.1 K warmer, which no model has."""
-    tuning = Tuning(every=18.0, horizon=30, targets={"cb": 1.0, "flow": 1.0}, moves={"flow": 0.5, "heat": 0.5})
+    tuning = Tuning(every=18.0, horizon=30, deadline=4.5, targets={"cb": 1.0, "flow": 1.0}, moves={"flow": 0.5, "heat": 0.5})
     goals = ((180.0, {"cb": 1.06}), (1440.0, {"cb": 1.0, "flow": 20.0}), (2700.0, {"cb": 1.06, "flow": 12.0}))
     return _case("cstr", cstr(hottest=109.8), (14.19, -4376.7), tuning, goals, (3600.0, "tin", 108.0), 4500.0)
 

@@ -13,15 +13,18 @@ import numpy as np
 
 from ronghe.apps.furnace.control.symbolic import Floats, Sampled
 
-_SURPRISED: Final = 4.0  # deviations of a measurement from its prediction: then something has happened to the process
+_SURPRISED: Final = 3.5  # deviations of a measurement from its prediction: then something has happened to the process
+
+_NEW: Final = 0.01  # what its rate may then have become, spans an interval
+_FAR: Final = 3.0  # spreads
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
     """Standard deviations of what changes by itself in one interval, in spans or as a part: states, parameters, unknown rates."""
 
-    state: float = 0.001
-    parameter: float = 0.001
+    state: float = 0.002
+    parameter: float = 0.0005
     rate: float = 0.0003
 
 
@@ -34,7 +37,7 @@ class Estimator:
         nx, nt, nd = len(process.states), len(sampled.learned), len(sampled.measured)
         self._nx, self._nt = nx, nt
         spread = np.array([process.parameters[i].spread for i in sampled.learned]) * float(learn)
-        spans = sampled.span
+        spans, self._spreads = sampled.span, spread
         # The spread is taken as a deviation: three of them then hold every corner of the box of up to nine parameters.
         self._prior = np.concatenate([(0.2 * spans) ** 2, spread**2, np.full(nd, 0.02**2)])
         self._walk = np.concatenate([(walk.state * spans) ** 2, np.full(nt, float(learn) * walk.parameter**2), np.full(nd, walk.rate**2)])
@@ -58,16 +61,18 @@ class Estimator:
     def update(self, y: Floats) -> None:
         """A measurement [measured]; NaN where there is none."""
         known = [(j, i) for j, i in enumerate(self._sampled.measured) if not np.isnan(y[j])]
-        surprise = max((abs(y[j] - self.x[i]) / np.sqrt(self.cov[i, i] + self._noise[j]) for j, i in known), default=0.0)
-        if surprise > _SURPRISED:
-            self.cov[self._nx + self._nt :, self._nx + self._nt :] += np.diag(self._prior[self._nx + self._nt :])
+        for j, i in known:
+            if abs(y[j] - self.x[i]) > _SURPRISED * np.sqrt(self.cov[i, i] + self._noise[j]):
+                self.cov[self._nx + self._nt + j, self._nx + self._nt + j] += _NEW**2
         for j, i in known:  # one by one: their noises are independent
             gain = self.cov[:, i] / (self.cov[i, i] + self._noise[j])
             z = np.concatenate([self.x, self.theta, self.d]) + gain * (y[j] - self.x[i])
             keep = np.eye(len(z))
             keep[:, i] -= gain
             self.cov = keep @ self.cov @ keep.T + np.outer(gain, gain) * self._noise[j]  # Joseph: stays positive
-            self.x, self.theta, self.d = z[: self._nx], z[self._nx : self._nx + self._nt], z[self._nx + self._nt :]
+            self.x, self.d = z[: self._nx], z[self._nx + self._nt :]
+            # Nothing far beyond its spread is believed of a parameter; what then is left to explain goes to the rates.
+            self.theta = np.clip(z[self._nx : self._nx + self._nt], -_FAR * self._spreads, _FAR * self._spreads)
 
     def deviations(self, inputs: Floats) -> Floats:
         """Standard deviations [n, nx] of the states after each of the next intervals, with these inputs [n, nu] and no measurement."""

@@ -11,9 +11,9 @@ from ronghe.apps.furnace.control.symbolic import Floats, Sampled
 from ronghe.apps.furnace.control.trial import Case, Look, Pilot
 
 
-def regulator(case: Case, corner: Mapping[str, float]) -> Pilot:
+def regulator(case: Case, corner: Mapping[str, float], caution: float = 1.0) -> Pilot:
     """LQR in velocity form (Pannocchia and Rawlings, 2001): no lasting error, the same stage cost, the same wrong model linearised where
-    the run begins, states from a Kalman filter, inputs cut at their ranges."""
+    the run begins, states from a Kalman filter, inputs cut at their ranges. `caution` multiplies the weight of moves."""
     process, tuning = case.process, case.tuning
     p, sampled = process.parameter_values(corner), Sampled(process, tuning.every)
     filter_ = Estimator(sampled, p, Walk(), learn=False)
@@ -27,7 +27,7 @@ def regulator(case: Case, corner: Mapping[str, float]) -> Pilot:
     full_b = np.vstack([b, pick[:, :nx] @ b + pick[:, nx:]])
     weight = np.array(list(tuning.targets.values())) / np.concatenate([sampled.span, spans])[where] ** 2
     q = np.diag(np.concatenate([np.zeros(nx), weight]))
-    r = np.diag(np.array([tuning.moves.get(i.name, 1.0) for i in process.inputs]) / spans**2)
+    r = caution * np.diag(np.array([tuning.moves.get(i.name, 1.0) for i in process.inputs]) / spans**2)
     cost = q.copy()
     for _ in range(5000):  # Riccati's recursion to its fixed point
         gain = np.linalg.solve(r + full_b.T @ cost @ full_b, full_b.T @ cost @ full_a)

@@ -171,7 +171,7 @@ class Problem:
                 "warm_start_init_point": "yes",
                 "warm_start_bound_push": 1e-6,
                 "warm_start_mult_bound_push": 1e-6,
-                "mu_init": 1e-7,  # a new problem differs little from the one before: begun farther off, most of its iterations come back
+                "mu_init": 1e-5,  # a new problem differs little from the one before: begun farther off, most of its iterations come back
             },
         }
         self._solver = ca.nlpsol("control", "ipopt", {"x": free, "f": cost, "g": ca.vertcat(*gaps, *steps), "p": given}, options)
@@ -195,7 +195,7 @@ class Problem:
         solved = bool(stats["success"]) and bool(np.isfinite(w).all())
         inputs = self._low + self._range * np.clip(w[:a].reshape(self.horizon, -1), 0.0, 1.0)
         states = w[a : a + b].reshape(self.horizon, -1) * self.sampled.span
-        beyond = np.array([(1 if c.high else -1) * (states[:, c.state] - bounds[i]) for i, c in enumerate(self.limits)])
+        beyond = np.array([(1 if c.high else -1) * (states[:, c.state] - c.value) for c in self.limits])
         self._guess = {k: np.array(out[o]).ravel() for k, o in (("x0", "x"), ("lam_x0", "lam_x"), ("lam_g0", "lam_g"))} if solved else {}
         if solved:
             self._guess["x0"] = np.concatenate([_shifted(part, self.horizon) for part in np.split(w, np.cumsum(self._shape)[:-1])])

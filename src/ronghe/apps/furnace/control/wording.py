@@ -28,9 +28,9 @@ def no_plan(by: str) -> Text:
 def cannot_keep(state: State, high: bool, limit: float, beyond: float) -> Text:
     """A limit will be passed whatever is done."""
     return Text(
-        f"{state.title.en} cannot be kept {'below' if high else 'above'} {limit:g} {state.unit} with its margin:"
-        f" {beyond:.3g} {state.unit} are missing",
-        f"{state.title.in_('zh')}无法按裕量保持{'低于' if high else '高于'} {limit:g} {state.unit}：相差 {beyond:.3g} {state.unit}",
+        f"{state.title.en} cannot be kept {'below' if high else 'above'} {limit:g} {state.unit}:"
+        f" {beyond:.3g} {state.unit} beyond it are foreseen",
+        f"{state.title.in_('zh')}无法保持{'低于' if high else '高于'} {limit:g} {state.unit}：预计超出 {beyond:.3g} {state.unit}",
     )
 
 
