@@ -15,6 +15,7 @@ from ronghe.apps.scheduling.evaluate import Measured, chosen, evaluate_one, inst
 from ronghe.apps.scheduling.formats import read, read_plan
 from ronghe.apps.scheduling.problem import Plan, Problem
 from ronghe.apps.scheduling.solve import solve as solved
+from ronghe.apps.scheduling.timing import shifted
 from ronghe.errors import AppError
 from ronghe.text import Text, language
 
@@ -57,6 +58,7 @@ def solve(source: Path, seconds: float, workers: int, seed: int, start: Path | N
         plan = solved(problem, seconds=seconds, workers=workers, seed=seed, start=None if start is None else read_plan(start))
     except AppError as e:
         raise _of_chain(source, e) from e
+    plan = shifted(problem, plan)
     faults = [*violations(problem, plan), *claims(problem, plan)]
     if output is not None:
         _write(problem, plan, output)
@@ -188,6 +190,8 @@ def _figures(problem: Problem, plan: Plan, faults: list[Text]) -> dict[str, Any]
         said |= {"tardiness": plan.tardiness, "late_jobs": len(_late(problem, plan))}
     if problem.setups:
         said["setup"] = plan.setup
+    if plan.energy is not None:
+        said |= {"energy": plan.energy, "energy_cost": plan.energy_cost, "carbon": plan.carbon}
     return said
 
 
@@ -219,6 +223,14 @@ def _summary(problem: Problem, plan: Plan, faults: list[Text]) -> str:
             out.append(_t(f"  and {len(late) - _SHOWN} more", f"  另有 {len(late) - _SHOWN} 个"))
     if problem.setups:
         out.append(_t(f"set-ups {_long(problem, plan.setup)}", f"换型 {_long(problem, plan.setup)}"))
+    if plan.energy is not None and plan.energy_cost is not None:
+        kg = "" if plan.carbon is None else f", {plan.carbon:,.1f} kg CO2e"
+        out.append(
+            _t(
+                f"energy {plan.energy:,.1f} kWh for {plan.energy_cost:,.2f}{kg}, in the cheapest hours of these sequences",
+                f"用电 {plan.energy:,.1f} kWh，电费 {plan.energy_cost:,.2f}{kg}（已移至该加工顺序下的最低价时段）",
+            )
+        )
     out.append(_t(f"found by {plan.by} in {plan.seconds:.1f} s", f"方法：{plan.by}，用时 {plan.seconds:.1f} 秒"))
     if faults:
         out += [_t("the plan does NOT hold:", "计划未通过校验："), *(f.in_(language()) for f in faults)]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ronghe.apps.scheduling import solve, timing
 from ronghe.apps.scheduling.check import check, claims, energy, measure
+from ronghe.apps.scheduling.formats import table
 from ronghe.apps.scheduling.problem import Assigned, Choice, Job, Machine, Operation, Plan, Pool, Prices, Problem, Setup, Weights
+from ronghe.cli.scheduling import scheduling
+from ronghe.errors import AppError
 
 from .shops import shop
 
@@ -130,3 +136,32 @@ def test_by_hand() -> None:
     assert {a.operation: a.start for a in sooner.assigned}["A.1"] == 2, "two hours of the three at most"
     lies = msgspec.structs.replace(moved, energy_cost=1.0)
     assert any("energy cost" in t.en for t in claims(problem, lies))
+
+
+def test_prices_in_the_tables(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    files = {
+        "settings": "key,value\nstart,2026-03-02T08:00\ntick,1 min\ncarbon_price,500\n",
+        "machines": "machine,power_kw\nkiln,60\n",
+        "orders": "order,product,due\nA,tile,2026-03-02T20:00\n",
+        "routings": "product,step,machine,minutes\ntile,fire,kiln,90\n",
+        "prices": "from,price,carbon\n2026-03-02T06:00,1.1,0.6\n2026-03-02T12:00,-0.05,0.4\n2026-03-02T14:30,0.7,0.5\n",
+    }
+    for name, text in files.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+    problem = table.read(folder)
+    assert problem.prices is not None
+    assert problem.prices.slot == 30
+    assert problem.prices.money[7:10] == (1.1, -0.05, -0.05)
+    assert problem.prices.carbon_price == pytest.approx(0.5)
+    table.write(problem, tmp_path / "copy")
+    assert table.read(tmp_path / "copy") == problem
+    found = json.loads(CliRunner().invoke(scheduling, ["solve", str(folder), "--seconds", "0.2", "--json"]).output)
+    assert found["energy"] == pytest.approx(90)
+    assert found["energy_cost"] == pytest.approx(-4.5)
+    assert found["carbon"] == pytest.approx(36)
+    (folder / "prices.csv").write_text("from,price\n2026-03-02T09:00,1\n2026-03-02T10:00,x\n", encoding="utf-8")
+    with pytest.raises(AppError) as e:
+        table.read(folder)
+    assert "prices.csv:3" in e.value.in_("en")

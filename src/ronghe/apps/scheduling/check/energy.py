@@ -43,5 +43,5 @@ def _working(off: Calendar, a: Tick, b: Tick) -> Tick:
 def _slots(prices: Prices, a: Tick, b: Tick) -> list[tuple[int, Tick, Tick]]:
     """[a, b) cut by slots: (which, from, to)."""
     last = len(prices.money) - 1
-    cuts = [a, *(t for s in range(1, last + 1) if a < (t := s * prices.slot) < b), b]
+    cuts = [a, *(s * prices.slot for s in range(max(1, a // prices.slot + 1), min(last, (b - 1) // prices.slot) + 1)), b]
     return [(min(max(x // prices.slot, 0), last), x, y) for x, y in pairwise(cuts)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,15 +23,17 @@ from ronghe.apps.scheduling.problem import (
     Off,
     Operation,
     Pool,
+    Prices,
     Problem,
     Setup,
     Weights,
 )
 from ronghe.plant.problems import nearest
 
-_SETTINGS: Final = ("name", "zone", "start", "now", "until", "tick", "makespan", "tardiness", "setup")
+_SETTINGS: Final = ("name", "zone", "start", "now", "until", "tick", "makespan", "tardiness", "setup", "carbon_price")
 _AFTER_LAST: Final = 28 * 86400 * 10**9  # ns: as long beyond the last due date do repeated entries of the calendar go on
 _REPEATS: Final = 5000
+_SLOTS: Final = 100_000  # of prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ class Builder:
             pools=tuple(Pool(name=name, size=r.get("size"), off=tuple(off[name])) for name, r in pools.items()),
             arrivals=tuple(self._arrivals(clock)),
             fixed=tuple(self._fixed(routes, orders, clock)),
+            prices=self._prices(clock),
             weights=Weights(makespan=setting("makespan", 0.0), tardiness=setting("tardiness", 1.0), setup=setting("setup", 0.0)),
         )
 
@@ -192,7 +196,7 @@ class Builder:
         return Clock(start, tick)
 
     def _all(self) -> Iterable[Row]:
-        return (r for table in self._rows.values() for r in table)
+        return (r for name, table in self._rows.items() if name != "prices" for r in table)
 
     # --- references ---------------------------------------------------------------------------------------------------------------
 
@@ -291,6 +295,25 @@ class Builder:
                 self._unknown(row, "step", step, routes[product])
             uses[product, step][material] = uses[product, step].get(material, 0.0) + row.get("quantity")
         return uses
+
+    def _prices(self, clock: Clock) -> Prices | None:
+        """What electricity costs from each line on, as slots of one length."""
+        rows = sorted(self._rows["prices"], key=lambda r: r.get("from"))
+        if not rows:
+            return None
+        at = [max(0, clock.down(r.get("from"))) for r in rows]
+        if clock.down(rows[0].get("from")) > 0:
+            rows[0].wrong(self._found, "from", "nothing is said of the time before", "未给出此前的电价")
+        slot = math.gcd(*at) or 1
+        if at[-1] // slot > _SLOTS:
+            rows[-1].wrong(
+                self._found, "from", f"more than {_SLOTS} slots of {slot} ticks", f"超过 {_SLOTS} 个时段（每段 {slot} 个时间单位）"
+            )
+            return None
+        which = [bisect_right(at, k * slot) - 1 for k in range(at[-1] // slot + 1)]
+        carbon = tuple(rows[i].get("carbon", 0.0) for i in which) if any("carbon" in r.values for r in rows) else ()
+        money = tuple(rows[i].get("price") for i in which)
+        return Prices(slot=slot, money=money, carbon=carbon, carbon_price=self._number("carbon_price", 0.0) / 1000)
 
     def _job(self, name: str, row: Row, steps: dict[str, list[Row]], uses: dict[tuple[str, str], dict[str, float]], clock: Clock) -> Job:
         product, quantity = _routing(row), row.get("quantity", 1.0)

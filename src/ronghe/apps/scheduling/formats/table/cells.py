@@ -45,14 +45,20 @@ def word(cell: Any) -> str:
 
 def number(cell: Any) -> float:
     """A finite number, 0 or more."""
+    value = signed(cell)
+    if value < 0:
+        raise Wrong(f"{cell} is negative", f"{cell} 为负数")
+    return value
+
+
+def signed(cell: Any) -> float:
+    """A finite number."""
     try:
         value = float(cell) if isinstance(cell, int | float) else float(str(cell).strip())
     except ValueError:
         raise Wrong(f"{str(cell)[:40]!r} is not a number", f"{str(cell)[:40]!r} 不是数字") from None
     if not math.isfinite(value):
         raise Wrong(f"{cell!r} is not a finite number", f"{cell!r} 不是有限的数字")
-    if value < 0:
-        raise Wrong(f"{cell} is negative", f"{cell} 为负数")
     return value
 
 

@@ -13,7 +13,7 @@ from ronghe.apps.scheduling.formats.table.cells import UNITS, Wrong
 from ronghe.apps.scheduling.formats.table.sheets import Found, Sheet
 from ronghe.plant.problems import nearest
 
-Kind = Literal["name", "text", "number", "count", "duration", "time", "truth", "names", "amounts"]
+Kind = Literal["name", "text", "number", "signed", "count", "duration", "time", "truth", "names", "amounts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,11 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         _c("why", "text", "原因"),
         _c("stop", "truth", "停机"),
         _c("repeat", "duration", "重复"),
+    ),
+    "prices": (
+        _c("from", "time", "start", "从", "开始", required=True),
+        _c("price", "signed", "电价", required=True),
+        _c("carbon", "number", "kg_per_kwh", "排放因子"),
     ),
     "people": (_c("pool", "name", "people", "skill", "人员", "技能", required=True), _c("size", "count", "人数", "数量", required=True)),
     "bom": (_PRODUCT, _c("step", "name", "operation", "工序"), _MATERIAL, _QUANTITY),
@@ -224,6 +229,7 @@ def _reader(kind: Kind, unit: float | None, zone: tzinfo) -> Callable[[Any], Any
         "name": cells.word,
         "text": lambda cell: str(cell).strip(),
         "number": cells.number,
+        "signed": cells.signed,
         "count": cells.count,
         "truth": cells.truth,
         "names": cells.names,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from ronghe.apps.scheduling.problem import Job, Operation, Problem, Tick
+from ronghe.apps.scheduling.problem import Job, Operation, Prices, Problem, Tick
 from ronghe.errors import MissingExtra
 from ronghe.signals.when import format_time
 from ronghe.text import Text
@@ -22,6 +22,7 @@ _COLUMNS: Final = {
     "routings": "product step machine duration family people pauses after",
     "setups": "from to machine duration",
     "calendar": "machine from to why stop",
+    "prices": "from price carbon",
     "bom": "product step material quantity",
     "stock": "material quantity",
     "arrivals": "material at quantity source",
@@ -87,6 +88,7 @@ def _tables(p: Problem) -> dict[str, Rows]:
             ["makespan", p.weights.makespan],
             ["tardiness", p.weights.tardiness],
             ["setup", p.weights.setup],
+            *([["carbon_price", p.prices.carbon_price * 1000]] if p.prices is not None and p.prices.carbon_price else []),
         ],
         "machines": [[m.name, m.family, m.batch, m.power] for m in p.machines],
         "people": [[pool.name, pool.size] for pool in p.pools],
@@ -110,6 +112,7 @@ def _tables(p: Problem) -> dict[str, Rows]:
             for who in [*[(m.name, m.off) for m in p.machines], *[(pool.name, pool.off) for pool in p.pools]]
             for o in who[1]
         ],
+        "prices": [] if p.prices is None else _prices(p.prices, words),
         "bom": [
             [product, _step(jobs[0], o), material, quantity / jobs[0].quantity]
             for product, jobs in routes.items()
@@ -123,6 +126,10 @@ def _tables(p: Problem) -> dict[str, Rows]:
     order = {j.name: i for i, j in enumerate(p.jobs)}
     tables["orders"].sort(key=lambda row: order[row[0]])
     return {name: rows for name, rows in tables.items() if rows}
+
+
+def _prices(prices: Prices, words: _Words) -> Rows:
+    return [[words.at(k * prices.slot), money, prices.carbon[k] if prices.carbon else ""] for k, money in enumerate(prices.money)]
 
 
 def _step(job: Job, operation: Operation) -> str:
