@@ -70,8 +70,8 @@ def vessel(folder: Path, version: int) -> Path:
     return folder / f"Vessel{version}.fmu"
 
 
-def edited(fmu: Path, to: str, *replaced: tuple[str, str], without: str = "\0") -> Path:
-    """A copy with other text in its model description, and without the files whose name holds something."""
+def edited(fmu: Path, to: str, *replaced: tuple[str, str], without: str = "\0", library: bytes = b"") -> Path:
+    """A copy with other text in its model description, without the files whose name holds something, and perhaps with another library."""
     copy = fmu.with_name(to)
     with zipfile.ZipFile(fmu) as old, zipfile.ZipFile(copy, "w") as new:
         for name in old.namelist():
@@ -82,6 +82,8 @@ def edited(fmu: Path, to: str, *replaced: tuple[str, str], without: str = "\0") 
                     assert before in text, before
                     text = text.replace(before, after)
                 data = text.encode("utf-8")
+            if library and name.endswith(".so"):
+                data = library
             if without not in name:
                 new.writestr(name, data)
     return copy

@@ -121,6 +121,8 @@ def test_what_is_wrong_with_an_fmu_is_told(plant: Plant, fmus: dict[int, Path]) 
     text = good.with_name("text.fmu")
     text.write_text("no zip")
     assert "no sound FMU" in wrong(text)
+    broken = edited(good, "broken.fmu", library=b"no library")
+    assert "broken.fmu does not load" in wrong(broken)
     assert "no binary for linux64; it has" in wrong(edited(good, "windows.fmu", without="linux64"))
     model = edited(
         good,

@@ -7,7 +7,6 @@ a measured value that is not Good, a model that fails, a model that takes too lo
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -25,7 +24,7 @@ from ronghe.twin.sandbox import Sandbox
 from ronghe.twin.trial import steps_of
 
 PATIENCE: Final = 2.0
-"""s that a trial may take, all in all."""
+"""s that a trial may take; as long is waited, before, for a twin that is just being read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,6 @@ class _Trial:
     values: dict[str, float]  # measured now: all that the twin starts from
     settings: Mapping[str, float]
     now: Mapping[str, Seen]  # what its conditions look at beside
-    until: float  # by the monotonic clock
 
 
 class Trials:
@@ -60,7 +58,6 @@ class Trials:
 
     async def of(self, question: Callable[[], Question], settings: Mapping[str, float]) -> Check:
         """The dry run of one set-point that has one. `settings` are all that is written with it; the twin takes those that it knows."""
-        until = time.monotonic() + PATIENCE
         dry_run = question().limits.dry_run
         assert dry_run is not None
         twin = self._twins[dry_run.twin]
@@ -72,7 +69,7 @@ class Trials:
             if isinstance(values, Text):
                 return failed(values)
             now = {tag: asked.look_effect(tag) for tag in _tags(asked.limits, dry_run)}
-            return await asyncio.to_thread(self._try, _Trial(asked.limits, dry_run, about, values, settings, now, until))
+            return await asyncio.to_thread(self._try, _Trial(asked.limits, dry_run, about, values, settings, now))
         except RongheError as e:
             self.trouble[dry_run.twin] = why = Text(e.in_("en"), e.in_("zh"))
             return failed(why)
@@ -97,7 +94,7 @@ class Trials:
         if limits.tag not in known:
             return failed(Text(f"{limits.tag} is no input of {dry_run.twin}", f"{limits.tag} 不是 {dry_run.twin} 的输入"))
         steps = steps_of(dry_run.length / 1e9, about.every)
-        shown = self._twins[dry_run.twin].run(trial.values, known, steps, trial.until - time.monotonic())
+        shown = self._twins[dry_run.twin].run(trial.values, known, steps, PATIENCE)
         held = {**{tag: trial.values[tag] for tag in about.inputs}, **trial.settings}
         units = {tag: self._plant.unit_of(tag) for tag in trial.now if tag in self._plant.tags}
         return judge(shown, dry_run.keeps, limits.interlock, held, trial.now, units)

@@ -48,7 +48,8 @@ class Fmu(Twin):
             import fmpy
         except ImportError as e:
             raise MissingExtra("furnace", Text("the twin of an FMU", "FMU 孪生体")) from e
-        self._where, self._extracted, self._instance = f"twins.{name}", None, None
+        self._where = where = f"twins.{name}"
+        self._extracted = self._instance = None
         self._about = self._read(fmpy, options.file)
         self._version = self._about.fmiVersion[:1]
         variables = {v.name: v for v in self._about.modelVariables}
@@ -65,6 +66,11 @@ class Fmu(Twin):
         self.every = options.seconds
         self._extracted = fmpy.extract(options.file)
         self._time = 0.0
+        try:
+            self._instance = self._instantiate()
+        except Exception as e:  # of FMPy, without a type of its own: the library, or what it needs, is not there
+            raise TwinError(Text(f"{options.file.name} does not load: {e}", f"{options.file.name} 无法加载：{e}"), where=where) from e
+        self._end(broken=True)  # before it is initialised there is nothing to terminate
 
     def start(self, values: Mapping[str, float]) -> None:
         self._end()

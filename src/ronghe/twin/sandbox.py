@@ -42,7 +42,7 @@ class Sandbox:
 
     def __init__(self, spec: TwinSpec, plant: Plant) -> None:
         self.name = spec.name
-        self._setup = packed(spec, plant)
+        self._spec, self._plant = spec, plant
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Connection | None = None
@@ -114,7 +114,7 @@ class Sandbox:
             raise TwinError(Text("it has been closed", "已关闭"), where=self._where)
         self._line, theirs = Pipe()
         with tempfile.TemporaryFile() as setup, theirs:
-            setup.write(self._setup)
+            setup.write(packed(self._spec, self._plant))
             setup.flush()
             numbers = (theirs.fileno(), setup.fileno())
             self._process = subprocess.Popen(  # noqa: S603 - our own module
