@@ -170,7 +170,8 @@ class Programme:
         lp.a_matrix_.format_ = api.MatrixFormat.kColwise
         lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.bincount(c, minlength=self._cols))])
         lp.a_matrix_.index_, lp.a_matrix_.value_ = r[order], v[order]
-        highs = api.Highs.__base__()  # the class above it prints a banner as it is made, before it can be told not to
+        highs = api.Highs.__new__(api.Highs)
+        api.Highs.__base__.__init__(highs)  # its own prints a banner, before it can be told not to
         highs.setOptionValue("output_flag", False)
         highs.setOptionValue("threads", 1)  # the problems are too small for more, and a second thread only waits
         highs.setOptionValue("presolve", "choose" if len(self.hours) > 500 else "off")  # a warm start goes without

@@ -69,4 +69,4 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     carbon: Annotated[float, Meta(ge=0, description="of the electricity bought, kg CO2e per kWh; 0: not known")] = 0.0
     carbon_price: Annotated[float, Meta(ge=0, description="what a kg CO2e costs, in the tariff's currency")] = 0.0
     accuracy: Annotated[float, Meta(gt=0, le=5, description="class of the meter, % (IEC 62053)")] = 1.0
-    deadline: Annotated[float, Meta(gt=0, le=600, description="a plan that takes longer than this many s is not used")] = 20.0
+    deadline: Annotated[float, Meta(gt=0, le=9, description="a plan that takes longer than this many s is not used")] = 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -72,3 +73,20 @@ def follow(power: float, load: float, cap: float, export: float) -> float:
     as it comes, and not before. Where both cannot be kept, nothing is fed in beyond `export`.
     """
     return max(-export - load, min(power, cap - load))
+
+
+def share(wanted: Sequence[float], total: float, batteries: Sequence[Battery], stored: Sequence[float], hours: float) -> list[float]:
+    """Powers near `wanted` that come to `total` kW as far as each battery can, what is to be changed being shared by their power."""
+    powers = [b.within(p, e, hours) for b, p, e in zip(batteries, wanted, stored, strict=True)]
+    for _ in range(len(batteries)):  # each round fills at least one up, or ends
+        missing = total - sum(powers)
+        side = float("inf") if missing > 0 else float("-inf")
+        room = [b.within(side, e, hours) - p for b, p, e in zip(batteries, powers, stored, strict=True)]
+        able = sum(b.power for b, r in zip(batteries, room, strict=True) if r)
+        if abs(missing) < 1e-9 or not able:
+            break
+        for i, (b, r) in enumerate(zip(batteries, room, strict=True)):
+            if r:
+                part = missing * b.power / able
+                powers[i] += min(part, r) if missing > 0 else max(part, r)
+    return powers

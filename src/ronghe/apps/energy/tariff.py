@@ -65,7 +65,7 @@ class Period(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """bool[12 months, 7 weekdays from Monday, 96 quarter-hours]. Raises ValueError for hours or days that are none."""
         hours = np.zeros(_DAY, np.bool_)
         for text in self.hours or ("0-24",):
-            hours[list(_quarters(text))] = True
+            hours[list(quarters(text))] = True
         unknown = [d for d in self.days if d not in _DAYS]
         if unknown:
             raise ValueError(f"{unknown[0]!r}: {', '.join(_DAYS)}")
@@ -126,6 +126,7 @@ class Tariff:
         """Raises ValueError where two versions begin on one day, LookupError or OSError for a timezone that is none."""
         self.versions = tuple(sorted(versions, key=lambda v: v.start))
         self.currency, self.zone = currency, ZoneInfo(timezone)
+        self._last: tuple[NDArray[np.int64], NDArray[Any]] | None = None
         self._tables = [v.table() for v in self.versions]
         starts = [self._midnight(v.start) for v in self.versions]
         ends = [self._midnight(v.until) if v.until else np.iinfo(np.int64).max for v in self.versions]
@@ -203,6 +204,15 @@ class Tariff:
                 )
         return tuple(spans)
 
+    def quarter(self, times: Times) -> NDArray[np.int64]:
+        """The quarter-hour of the local day, 0..95."""
+        local = self._local(np.asarray(times, np.int64))
+        return (local - local.astype("datetime64[D]")).astype("timedelta64[s]").astype(np.int64) // 900
+
+    def weekday(self, time: int) -> int:
+        """The local day of the week, 0: Monday."""
+        return datetime.fromtimestamp(time / 1e9, self.zone).weekday()
+
     def midnight(self, time: int) -> int:
         """The beginning of the local day that holds `time`, in ns."""
         return self._midnight(datetime.fromtimestamp(time / 1e9, self.zone).date())
@@ -222,7 +232,10 @@ class Tariff:
         return t, which.astype(np.int64)
 
     def _local(self, t: NDArray[np.int64]) -> NDArray[Any]:
-        """Wall-clock times; offsets from UTC change at quarter-hours only, wherever they change."""
+        """Wall-clock times; offsets from UTC change at quarter-hours only, wherever they change. The last ones are kept: they are asked for
+        again and again."""
+        if self._last is not None and np.array_equal(self._last[0], t):
+            return self._last[1]
         quarters, back = np.unique(t // QUARTER, return_inverse=True)
         offsets: list[int] = []
         day, offset = None, 0
@@ -232,7 +245,9 @@ class Tariff:
                 ends = [self._offset(day * _DAY), self._offset(day * _DAY + _DAY)]
                 offset = ends[0]
             offsets.append(offset if ends[0] == ends[1] else self._offset(q))
-        return (t + np.array(offsets, np.int64)[back] * 10**9).astype("datetime64[ns]")
+        local = (t + np.array(offsets, np.int64)[back] * 10**9).astype("datetime64[ns]")
+        self._last = (t, local)
+        return local
 
     def _offset(self, quarter: int) -> int:
         at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=quarter * 900)
@@ -257,7 +272,8 @@ def time_of_use(valley: float, flat: float, peak: float, demand: float, *, valle
     return Tariff([Version(start=date(1970, 1, 2), period=periods, demand=demand)], timezone=zone)
 
 
-def _quarters(text: str) -> range | list[int]:
+def quarters(text: str) -> range | list[int]:
+    """Quarter-hours of a day (0..95) in "8-11" or "22:30-7". Raises ValueError."""
     match = _HOURS.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r}: 8-11, 22:30-7")

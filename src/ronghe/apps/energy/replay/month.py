@@ -70,7 +70,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     rule_twice: Bill
     optimiser: Bill
     perfect: Bill
-    floor_kw: float
+    floor_kw: float | None
     rule_steps: int
     steps_ms: list[float]
     errors: list[list[float]]
@@ -80,7 +80,7 @@ def replay(task: Task, clock: Callable[[], float] = time.perf_counter) -> Month:
     """The month under each policy."""
     net, hours = task.net[task.first :], 24 / task.per_day
     site = Site(batteries=(task.battery,), export=task.export)
-    floor = demand.floor(task.net[: task.first], task.per_day, demand.Store.of(site))
+    floor = _floor(task, task.net[: task.first])
     acted = Acted(task, site, floor, clock)
     power = acted.run()
     best = Programme(site, np.full(len(net), hours)).solve(
@@ -102,11 +102,18 @@ def replay(task: Task, clock: Callable[[], float] = time.perf_counter) -> Month:
         rule_twice=_bill(task, _ruled(task, floor, twice=True)),
         optimiser=_bill(task, power),
         perfect=_bill(task, best.battery[0]),
-        floor_kw=floor,
+        floor_kw=floor if np.isfinite(floor) else None,
         rule_steps=acted.rule_steps,
         steps_ms=acted.steps_ms,
         errors=acted.errors.sums.tolist(),
     )
+
+
+def _floor(task: Task, known: Floats) -> float:
+    """The cap that the month begins with: none where there is no demand charge, or too little is known."""
+    if not task.demand or not ready(len(known), task.per_day):
+        return np.inf
+    return demand.floor(known, task.per_day, demand.Store.of(Site(batteries=(task.battery,))))
 
 
 def _full_price(task: Task) -> Floats:
@@ -145,6 +152,7 @@ def _bill(task: Task, power: Floats) -> Bill:
     )
 
 
+_FREE = 1e6  # kW, the cap where there is none
 _CAREFUL_H = 33.0  # before a month's end the rule stores no more than must be left: at night there may be no load to give it to
 _END_H = 2.0
 
@@ -156,6 +164,8 @@ def _ruled(task: Task, floor: float, *, twice: bool) -> Floats:
     energy, peak, price, powers = end, floor, _full_price(task), np.zeros(len(net))
     for t in range(len(net)):
         left = len(net) - t
+        if np.isinf(peak) and t % task.per_day == 0:
+            peak = _floor(task, task.net[: task.first + t])
         wanted = _rule(battery, energy, price[t : t + task.per_day], hours, end, left, twice=twice)
         powers[t], energy = _act(task, wanted, peak, energy, float(net[t]), last=left == 1)
         peak = max(peak, net[t] + powers[t])
@@ -193,6 +203,8 @@ class Acted:
         net = task.net[task.first :]
         energy, peak, powers = task.soc * b.capacity, self._floor, np.zeros(len(net))
         for t in range(len(net)):
+            if np.isinf(peak) and t % task.per_day == 0:
+                peak = _floor(task, task.net[: task.first + t])
             wanted, cap = self._decide(task.net[: task.first + t], t, energy, peak)
             powers[t], energy = _act(task, wanted, cap, energy, float(net[t]), last=t == len(net) - 1)
             peak = max(peak, net[t] + powers[t])
@@ -215,7 +227,7 @@ class Acted:
             demand=task.demand,
             left=left,
         )
-        decided = planner.decide(ahead, Standing(stored=np.array([energy]), peak=peak, end=np.array([end])))
+        decided = planner.decide(ahead, Standing(stored=np.array([energy]), peak=min(peak, _FREE), end=np.array([end])))
         self.steps_ms.append(1e3 * (self._clock() - began))
         if t % 4 == 0:
             self.errors.note(len(known), paths)
