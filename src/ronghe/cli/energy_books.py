@@ -476,7 +476,8 @@ def _prices(options: dict[str, Any], table: Table) -> tuple[Floats | None, str]:
 
         if table.calendar.length > 3600 * 10**9:
             raise AppError(
-                Text("a tariff needs periods of an hour or less", "使用电价文件时，统计周期不得超过一小时"), todo=Text("--every 1h")
+                Text("a tariff needs periods of an hour or less", "使用电价文件时，统计周期不得超过一小时"),
+                todo=Text("say --every 1h", "请使用 --every 1h"),
             )
         tariff = Tariff.read(options["tariff"])
         price = tariff.price(table.start)

@@ -67,7 +67,10 @@ class Account(App):
         self.calendar = Calendar(o.period, o.zone)
         if self.calendar.length < self._every:
             raise AppError(Text("a period must not be shorter than every", "统计周期不得短于 every"), where=f"apps.{name}.period")
-        self.factors = Factors.read(Path(plant.folder) / o.factors) if o.factors else Factors.shipped()
+        try:
+            self.factors = Factors.read(Path(plant.folder) / o.factors) if o.factors else Factors.shipped()
+        except AppError as e:  # whoever reads plant.toml is told the place in the other file, too
+            raise AppError(Text(e.in_("en"), e.in_("zh")), where=f"apps.{name}.factors") from e
         specs: list[MeterSpec | DriverSpec] = [*o.meters, *o.drivers]
         self._specs = {s.name: s for s in specs}
         if len(self._specs) < len(o.meters) + len(o.drivers):

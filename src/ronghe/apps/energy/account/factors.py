@@ -115,7 +115,8 @@ class Factors:
     @classmethod
     def _parsed(cls, text: str, where: str) -> Factors:
         try:
-            file = msgspec.convert(tomllib.loads(text), _File)
+            whole = tomllib.loads(text) | {"factor": _tables(text)}
+            file = msgspec.convert(whole, _File)
             return cls(file.factor, file.grid)
         except tomllib.TOMLDecodeError as e:
             found = re.search(r"line (\d+)", str(e))
@@ -192,5 +193,9 @@ def _line(text: str, what: str, at: str) -> int:
 
 
 def _tables(text: str) -> dict[str, Any]:
+    """The factors as they stand; a title in one language only is the same in both."""
     found = tomllib.loads(text).get("factor", {})
+    for factor in found.values() if isinstance(found, dict) else ():
+        if isinstance(factor, dict) and isinstance(factor.get("title"), str):
+            factor["title"] = {"en": factor["title"], "zh": factor["title"]}
     return found if isinstance(found, dict) else {}
