@@ -24,7 +24,7 @@ MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 """From the least to the most."""
 NAMES: Final[dict[Mode, Text]] = {
     "advise": Text("advise", "仅建议"),
-    "approve": Text("approve", "批准"),
+    "approve": Text("approve", "人工批准"),
     "auto": Text("auto", "自动"),
 }
 
