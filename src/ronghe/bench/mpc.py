@@ -15,6 +15,7 @@ import numpy as np
 
 from ronghe.apps.furnace.control import trial
 from ronghe.apps.furnace.control.cases import CASES
+from ronghe.apps.furnace.control.controller import problem_of
 from ronghe.apps.furnace.control.linear import regulator
 from ronghe.apps.furnace.control.trial import Case, Run
 
@@ -24,11 +25,12 @@ _FULL: Final = 24
 
 def run_case(case: Case, count: int, seeds: int) -> dict[str, Any]:
     """One plant, `count` corners with `seeds` sequences of noise each."""
-    best = trial.run(case, trial.knowing(case), 0)
+    problem = problem_of(case.process, case.tuning)
+    best = trial.run(case, trial.knowing(case, problem), 0)
     drawn = [(corner, 100 * n + seed) for n, corner in enumerate(trial.corners(case.process, count)) for seed in range(seeds)]
-    ours = [trial.run(case, trial.learning(case, corner), seed) for corner, seed in drawn]
+    ours = [trial.run(case, trial.learning(case, corner, problem), seed) for corner, seed in drawn]
     linear = [_best_linear(case, corner, seed) for corner, seed in drawn]
-    fixed = [trial.run(case, trial.believing(case, corner), seed) for corner, seed in (drawn if seeds > 1 else drawn[:2])]
+    fixed = [trial.run(case, trial.believing(case, corner, problem), seed) for corner, seed in (drawn if seeds > 1 else drawn[:2])]
     return {
         "source": case.process.source,
         "uncertain": [p.name for p in case.process.parameters if p.spread > 0],

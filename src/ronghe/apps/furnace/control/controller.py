@@ -56,18 +56,31 @@ class Plan:
     iterations: int
 
 
+def problem_of(process: Process, tuning: Tuning) -> Problem:
+    """The optimal control problem of a process, which takes a second to build."""
+    moves = [tuning.moves.get(i.name, 1.0) for i in process.inputs]
+    ramps = [tuning.ramps.get(i.name, math.inf) for i in process.inputs]
+    return Problem(Sampled(process, tuning.every), tuning.horizon, tuning.targets, moves, ramps, tuning.deadline)
+
+
 class Controller:
     """One process under control: `observe` at every sample, then `plan`. Built once, which takes a second."""
 
     def __init__(
-        self, process: Process, tuning: Tuning, parameters: Floats | None = None, *, timer: Callable[[], float] = time.perf_counter
+        self,
+        process: Process,
+        tuning: Tuning,
+        parameters: Floats | None = None,
+        *,
+        problem: Problem | None = None,
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """`problem` is one built by `problem_of` for the same process and tuning, to be used by one controller after the other."""
         self.process, self.tuning, self._timer = process, tuning, timer
         self.parameters = process.parameter_values() if parameters is None else parameters
-        self.sampled = Sampled(process, tuning.every)
-        moves = [tuning.moves.get(i.name, 1.0) for i in process.inputs]
-        ramps = [tuning.ramps.get(i.name, math.inf) for i in process.inputs]
-        self._problem = Problem(self.sampled, tuning.horizon, tuning.targets, moves, ramps, tuning.deadline)
+        self._problem = problem or problem_of(process, tuning)
+        self._problem.forget()
+        self.sampled = self._problem.sampled
         self.limits: tuple[Limit, ...] = self._problem.limits
         self.estimator = Estimator(self.sampled, self.parameters, tuning.walk, learn=tuning.learn)
         self._started = False

@@ -31,7 +31,9 @@ def regulator(case: Case, corner: Mapping[str, float], caution: float = 1.0) -> 
     cost = q.copy()
     for _ in range(5000):  # Riccati's recursion to its fixed point
         gain = np.linalg.solve(r + full_b.T @ cost @ full_b, full_b.T @ cost @ full_a)
-        cost = q + full_a.T @ cost @ (full_a - full_b @ gain)
+        cost, old = q + full_a.T @ cost @ (full_a - full_b @ gain), cost
+        if np.abs(cost - old).max() <= 1e-9 * np.abs(cost).max():
+            break
     last: list[Floats] = []
 
     def act(look: Look) -> Floats:

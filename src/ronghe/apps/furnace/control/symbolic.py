@@ -201,6 +201,10 @@ class Problem:
             self._guess["x0"] = np.concatenate([_shifted(part, self.horizon) for part in np.split(w, np.cumsum(self._shape)[:-1])])
         return Answer(solved, inputs, states, beyond, float(out["f"]), str(stats["return_status"]), int(stats["iter_count"]))
 
+    def forget(self) -> None:
+        """The next problem is not like the one before."""
+        self._guess = {}
+
     def _first(self, x: Floats, before: Floats) -> dict[str, Floats]:
         u = np.clip((before - self._low) / self._range, 0.0, 1.0)
         return {"x0": np.concatenate([np.tile(u, self.horizon), np.tile(x / self.sampled.span, self.horizon), np.zeros(self._shape[2])])}

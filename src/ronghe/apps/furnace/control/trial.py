@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from ronghe.apps.furnace.control.controller import Controller, Tuning
-from ronghe.apps.furnace.control.symbolic import Floats, limits_of
+from ronghe.apps.furnace.control.symbolic import Floats, Problem, limits_of
 from ronghe.twin.plants import Process, steady, trajectory
 
 _FINE = 5  # points an interval at which limits are judged
@@ -126,9 +126,9 @@ def run(case: Case, pilot: Pilot, seed: int) -> Run:
     return Run(costs, violations, max(0.0, -margin), margin, ms, every * np.arange(1.0, n + 1), states, inputs)
 
 
-def knowing(case: Case) -> Pilot:
+def knowing(case: Case, problem: Problem | None = None) -> Pilot:
     """Model-predictive control that knows everything."""
-    controller = Controller(case.process, replace(case.tuning, sigmas=0.0, ahead=0, learn=False))
+    controller = Controller(case.process, replace(case.tuning, sigmas=0.0, ahead=0, learn=False), problem=problem)
 
     def act(look: Look) -> Floats:
         if not look.acting:
@@ -140,9 +140,9 @@ def knowing(case: Case) -> Pilot:
     return act
 
 
-def learning(case: Case, corner: Mapping[str, float]) -> Pilot:
+def learning(case: Case, corner: Mapping[str, float], problem: Problem | None = None) -> Pilot:
     """Ours, whose model is off by the factors of `corner`."""
-    controller = Controller(case.process, case.tuning, case.process.parameter_values(corner))
+    controller = Controller(case.process, case.tuning, case.process.parameter_values(corner), problem=problem)
 
     def act(look: Look) -> Floats:
         controller.observe(look.y, look.before)
@@ -153,9 +153,9 @@ def learning(case: Case, corner: Mapping[str, float]) -> Pilot:
     return act
 
 
-def believing(case: Case, corner: Mapping[str, float]) -> Pilot:
+def believing(case: Case, corner: Mapping[str, float], problem: Problem | None = None) -> Pilot:
     """The same without what makes it ours: it learns no parameter and keeps no distance; unknown rates alone correct it."""
-    return learning(replace(case, tuning=replace(case.tuning, learn=False, sigmas=0.0, ahead=0)), corner)
+    return learning(replace(case, tuning=replace(case.tuning, learn=False, sigmas=0.0, ahead=0)), corner, problem)
 
 
 def corners(process: Process, count: int, seed: int = 0, off: float = 0.2) -> list[dict[str, float]]:
