@@ -21,7 +21,7 @@ from ronghe.apps.furnace.tune.tuner import By, Proposal, Space, State, Strategy,
 Phase = Literal["settle", "window", "ramp", "back", "hold"]
 
 _FILTER: Final = 3  # rows whose mean is watched
-_NEAR: Final = 0.3  # part of the margin at which a ramp is given up
+_NEAR: Final = 0.4  # part of the margin at which a ramp is given up
 _ARRIVED: Final = 1e-3  # of the range: a set-point this close is there
 _STRANGE: Final = 0.02  # of the range: a set-point this far from all that was wanted was moved by somebody else
 _SILENT: Final = 3  # rows

@@ -37,9 +37,10 @@ class Knob(msgspec.Struct, frozen=True):
     ramp: float
 
 
-# The recycle valve and the steam valve only cost when opened further than today, the agitator only mixes: one side of each is shut.
+# What is known before: less pressure only loses more in the purge, recycle and steam valve only cost when opened further than today, the
+# agitator only mixes. One side of each range is therefore shut. Level, temperature and composition may go either way.
 KNOBS: Final = (
-    Knob("reactor_pressure_kpa", loop.SP_PRESSURE, 2650.0, 2800.0, 5.0),  # published limit held: 2800
+    Knob("reactor_pressure_kpa", loop.SP_PRESSURE, 2705.0, 2800.0, 5.0),  # published limit held: 2800
     Knob("reactor_level_pct", loop.SP_REACTOR, 65.0, 80.0, 0.5),
     Knob("reactor_temperature_c", loop.SP_TEMPERATURE, 119.0, 125.0, 0.15),
     Knob("feed_a_share_pct", loop.SP_YA, 50.0, 70.0, 0.5),  # A of A and C in the reactor feed
@@ -72,7 +73,7 @@ def _held(name: str, measured: int, watched: int, low: float | None, high: float
 
 
 HELD: Final = (
-    *_held("reactor_pressure", 6, 0, None, 2800.0, 4.0),
+    *_held("reactor_pressure", 6, 0, None, 2800.0, 5.0),
     *_held("reactor_level", 7, 1, 65.0, None, 0.7),
     *_held("separator_level", 11, 2, 30.0, 100.0, 1.0),
     *_held("stripper_level", 14, 3, 30.0, 100.0, 1.0),
@@ -129,8 +130,8 @@ class Plant:
         self.pilot = Pilot(SPACE, PACE, make(seed))
         self._places = [k.place for k in KNOBS]
         self.shutdown = 0
-        self._minutes(FIRST)
         self.outside = np.zeros(loop.WATCHED)
+        self._minutes(FIRST)
 
     @property
     def strategy(self) -> Strategy:
@@ -168,7 +169,7 @@ class Plant:
     def _row(self, *, steer: bool) -> Stretch:
         stretch = self.process.run(round(ROW / STEP))
         self.shutdown = self.shutdown or stretch.shutdown
-        if stretch.time > FIRST:
+        if stretch.time > FIRST + ROW / 2:
             self.outside += stretch.outside
         y = stretch.measured
         if steer:
