@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from ronghe.apps.advising import resolve
 from ronghe.apps.contract import App, Finding, Page, Question, Result, Right, Wants
 from ronghe.apps.energy.account import present
-from ronghe.apps.energy.account.baseline import Spec
+from ronghe.apps.energy.account.baseline import Baseline, Spec
 from ronghe.apps.energy.account.books import Books, Row
 from ronghe.apps.energy.account.carbon import Emitted, Metered, emitted, scopes
 from ronghe.apps.energy.account.enpi import Departure, Indicator, departure, indicator
@@ -85,6 +85,7 @@ class Account(App):
         self._base = self._span()
         self._said = Standing(state / "standing.json")
         self._standing: set[str] = set(self._said.inherited)
+        self._fitted: dict[str, tuple[int, Baseline | None]] = {}  # and to how many periods
         self._judged: dict[str, tuple[int, Indicator | None, Text]] = {}
 
     # --- what is configured -----------------------------------------------------------------------------------------------------
@@ -250,7 +251,9 @@ class Account(App):
         found, why = None, waits or Text("")
         if waits is None:
             try:
-                found = indicator(table, spec, base, target=of.target)
+                n, fitted = self._fitted.get(of.name, (-1, None))
+                found = indicator(table, spec, base, target=of.target, baseline=fitted if n == int(base.sum()) else None)
+                self._fitted[of.name] = int(base.sum()), found.baseline
             except AppError as e:
                 why = e.what
         self._judged[of.name] = last, found, why
@@ -297,6 +300,7 @@ class Account(App):
         self._base = first, last
         self._base_file.write_bytes(msgspec.json.encode(self._base))
         self._judged.clear()
+        self._fitted.clear()
         return {"indicators": [present.indicator(self, i) for i in self.options.indicators]}
 
     # --- findings ---------------------------------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ class Baseline:
         return beyond
 
 
-def fit(table: Table, spec: Spec, *, cv_limit: float = CV_RMSE) -> Baseline:
+def fit(table: Table, spec: Spec) -> Baseline:
     """The baseline of the periods of `table` that count. Raises AppError for a variable that is not there, or fewer periods than
     coefficients; what is merely not valid says why."""
     rows = table.rows(np.isfinite(table.energy) & spec.usable(table))
@@ -222,14 +222,14 @@ def fit(table: Table, spec: Spec, *, cv_limit: float = CV_RMSE) -> Baseline:
         seen={v: (float(rows.drivers[v].min()), float(rows.drivers[v].max())) for v in _numeric(spec)},
         why=(),
     )
-    return replace(found, why=tuple(_invalid(found, table, cv_limit)))
+    return replace(found, why=tuple(_invalid(found, table)))
 
 
 def _numeric(spec: Spec) -> tuple[str, ...]:
     return (*spec.variables, *([spec.temperature] if spec.temperature else []))
 
 
-def _invalid(b: Baseline, table: Table, cv_limit: float) -> list[Text]:
+def _invalid(b: Baseline, table: Table) -> list[Text]:
     """What keeps a baseline from being used."""
     why = []
     if b.n < LEAST or b.n < 2 * b.k:
@@ -241,8 +241,8 @@ def _invalid(b: Baseline, table: Table, cv_limit: float) -> list[Text]:
                 f"残差变化缓慢，{b.n} 个周期仅相当于 {b.effective:.1f} 个独立周期，不足以支撑该模型",
             )
         )
-    if b.cv_rmse > cv_limit:
-        why.append(Text(f"CV(RMSE) is {b.cv_rmse:.1%}, above {cv_limit:.0%}", f"CV(RMSE) 为 {b.cv_rmse:.1%}，高于 {cv_limit:.0%}"))
+    if b.cv_rmse > CV_RMSE:
+        why.append(Text(f"CV(RMSE) is {b.cv_rmse:.1%}, above {CV_RMSE:.0%}", f"CV(RMSE) 为 {b.cv_rmse:.1%}，高于 {CV_RMSE:.0%}"))
     if abs(b.nmbe) > NMBE:
         why.append(Text(f"NMBE is {b.nmbe:.2%}", f"NMBE 为 {b.nmbe:.2%}"))
     if len(b.coefficients) > 1:
@@ -264,22 +264,29 @@ def _form(rows: Table, spec: Spec) -> Form:
     levels = {c: tuple(sorted(set(categories(rows, c).tolist()))) for c in names}
     if not spec.temperature:
         return Form(spec, levels=levels)
-    t = rows.drivers[spec.temperature]
+    t, y, plain = rows.drivers[spec.temperature], rows.energy, Form(spec, levels=levels)
     points = np.unique(np.round(np.quantile(t, np.linspace(0.1, 0.9, _CANDIDATES)), 1)).tolist() if len(t) else []
-    candidates = [Form(spec, levels=levels), Form(spec, linear=True, levels=levels)]
-    candidates += [Form(spec, heating=p, levels=levels) for p in points] + [Form(spec, cooling=p, levels=levels) for p in points]
-    candidates += [Form(spec, heating=a, cooling=b, levels=levels) for a, b in itertools.combinations_with_replacement(points, 2)]
-    scored = [(_bic(f, rows), i) for i, f in enumerate(candidates)]
-    return candidates[min(scored)[1]]
+    below, above = range(1, 1 + len(points)), range(1 + len(points), 1 + 2 * len(points))
+    forms: list[tuple[tuple[int, ...], Form]] = [((), plain), ((0,), replace(plain, linear=True))]
+    forms += [((i,), replace(plain, heating=p)) for i, p in zip(below, points, strict=True)]
+    forms += [((i,), replace(plain, cooling=p)) for i, p in zip(above, points, strict=True)]
+    both = itertools.combinations_with_replacement(range(len(points)), 2)
+    forms += [((below[a], above[b]), replace(plain, heating=points[a], cooling=points[b])) for a, b in both]
+    # What the other columns leave of the energy and of every hinge; the rest is sums of their products.
+    columns = np.column_stack([t, *(np.maximum(p - t, 0) for p in points), *(np.maximum(t - p, 0) for p in points)])
+    x = plain.matrix(rows)
+    q = np.linalg.qr(x)[0]
+    columns, left = columns - q @ (q.T @ columns), y - q @ (q.T @ y)
+    products, with_energy, energy = columns.T @ columns, columns.T @ left, float(left @ left)
+    n = len(y)
 
+    def bic(used: tuple[int, ...], form: Form) -> float:
+        k = x.shape[1] + len(used) + form.searched
+        at = np.array(used, np.int64)
+        unexplained = energy - float(with_energy[at] @ np.linalg.pinv(products[np.ix_(at, at)]) @ with_energy[at]) if used else energy
+        return n * math.log(max(unexplained, 1e-12 * energy, 1e-300) / n) + k * math.log(n) if n > k + 1 else math.inf
 
-def _bic(form: Form, rows: Table) -> float:
-    x, y = form.matrix(rows), rows.energy
-    n, k = x.shape[0], x.shape[1] + form.searched
-    if n <= k + 1:
-        return math.inf
-    e = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
-    return n * math.log(max(float(e @ e), 1e-300) / n) + k * math.log(n)
+    return min(forms, key=lambda f: bic(*f))[1]
 
 
 # --- autocorrelation --------------------------------------------------------------------------------------------------------------------

@@ -59,11 +59,11 @@ class Indicator:
 
 
 def indicator(
-    table: Table, spec: Spec, base: NDArray[np.bool_], *, target: float | None = None, cv_limit: float | None = None
+    table: Table, spec: Spec, base: NDArray[np.bool_], *, target: float | None = None, baseline: Baseline | None = None
 ) -> Indicator:
-    """The indicator of all periods, with the baseline fitted to those where `base` bool[n] holds. Raises AppError as `fit` does."""
-    chosen = table.rows(base)
-    baseline = fit(chosen, spec) if cv_limit is None else fit(chosen, spec, cv_limit=cv_limit)
+    """The indicator of all periods, with the baseline fitted to those where `base` bool[n] holds, or the one given, which was. Raises
+    AppError as `fit` does."""
+    baseline = baseline or fit(table.rows(base), spec)
     expected, half = baseline.expected(table), baseline.band(table)
     outside = baseline.outside(table)
     why = list(baseline.why)

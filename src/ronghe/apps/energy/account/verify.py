@@ -74,6 +74,8 @@ def before_after(
 ) -> Verified:
     """The saving of the periods where `after` bool[n] holds. `price` and `carbon` float64[n] are per kWh of each period. Raises AppError
     where nothing can be computed; what is merely not valid says why."""
+    if (before & after).any():
+        raise AppError(Text("the periods before and after overlap", "改造前后时段重叠"))
     baseline = fit(table.rows(before), spec)
     expected = baseline.expected(table)
     counts = after & np.isfinite(table.energy) & np.isfinite(expected)
