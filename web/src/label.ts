@@ -42,6 +42,7 @@ export function fullLabel(name: string): string {
 
 const PATH = /[\p{L}\p{N}_.-]+\/[\p{L}\p{N}_./-]*[\p{L}\p{N}_]/gu;
 const STAMP = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+const POWER = /(?<![\w.])-?\d+(?:\.\d+)?e[+-]\d+(?!\w)/g;
 const LONG = /(?<![\w.-])(?:-?\d+\.\d{2,}|-\d+(?:\.\d)?)(?![\w-]|\.\d)/g;
 
 /** A sentence of the node as a person reads it: names for paths, the day's own clock for time stamps, no more digits than mean something. */
@@ -50,6 +51,7 @@ export function prose(text: Text | string | null | undefined): string {
     .replace(STAMP, (stamp) => clock(Date.parse(stamp)))
     .replace(PATH, (path) => (plant.tag(path) ? fullLabel(path) : plant.equipment(path) ? equipmentName(path) : path))
     .replace(/(?<=\d )Cel(?!\w)/g, unit("Cel"))
+    .replace(POWER, (number) => String(Number(number)))
     .replace(/(?<=\d)\.\.(?=[-+]?\d)/g, " … ")
     .replace(LONG, brief);
 }
