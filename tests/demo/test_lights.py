@@ -14,7 +14,7 @@ from ronghe import plugins
 from ronghe.connect import Item, Write
 from ronghe.demo.battery import CAPACITY, POWER, PROTECTED, SILENCE, Battery
 from ronghe.demo.devices import serve_line
-from ronghe.demo.lights import BATTERY, DAWN, FURNACE, METER, PACE, SIZES, Corner, Lapse
+from ronghe.demo.lights import BATTERY, FURNACE, METER, MIDNIGHT, PACE, SIZES, Corner, Lapse
 from ronghe.demo.prepare import free_port
 from ronghe.demo.reheating import Furnace
 from ronghe.demo.rig import rows
@@ -153,8 +153,8 @@ def test_all_of_the_furnace_at_once() -> None:
 
 def test_time_lapse() -> None:
     lapse = Lapse(1000.0)
-    assert lapse.shows(1000.0) == DAWN
-    assert lapse.shows(1006.0) - DAWN == 6 * PACE == 900
+    assert lapse.shows(1000.0) == MIDNIGHT
+    assert lapse.shows(1003.0) - MIDNIGHT == 3 * PACE == 900
 
 
 def words(value: float) -> list[int]:

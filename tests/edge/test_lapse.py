@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 
 from ronghe.apps.contract import App, Finding, Result, Wants
-from ronghe.edge.lapse import Lapsed
+from ronghe.edge.lapse import Lapsed, slowed
 from ronghe.guard import Advice, Expected, Interval, Saving
-from ronghe.plant import Plant
+from ronghe.plant import GuardSpec, Plant, Tag
 from ronghe.plant.folder import examine
 from ronghe.plant.model import Lapse
 from ronghe.signals import Window
@@ -97,3 +97,15 @@ def test_it_is_read_from_the_plants_folder(tmp_path: Path) -> None:
         plant, problems = examine(tmp_path, apps=lambda name: Clerk)
         assert plant is None
         assert {p.line for p in problems} == {6}
+
+
+def test_what_the_plant_says_of_seconds_is_in_its_own() -> None:
+    tags = {"a": Tag(tag="a", property="a", every=0.5)}
+    guards = {
+        "a": GuardSpec(tag="a", envelope="0..1", fresh="4s", hold="1min", rate="0.1 per 5s"),
+        "b": GuardSpec(tag="b", envelope="0..1"),
+    }
+    plant = slowed(Plant(path="p", name=Text("p", "p"), tags=tags, guards=guards), 150)
+    assert plant.tags["a"].every == 75.0
+    assert (plant.guards["a"].fresh, plant.guards["a"].hold, plant.guards["a"].rate) == ("600s", "9000s", "0.1 per 750s")
+    assert (plant.guards["b"].hold, plant.guards["b"].rate) == ("0s", "")

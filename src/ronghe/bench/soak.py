@@ -23,13 +23,15 @@ from typing import Any, Final
 from ronghe.bench.soak_faults import DAY, WEEK, Fault, Line, answer
 from ronghe.bench.soak_judge import SETTABLE, Judge, hours, read, total, unaccounted
 from ronghe.demo.battery import CAPACITY, EFFICIENCY, POWER, Battery
+from ronghe.demo.learned import remember
 from ronghe.demo.lights import NEW_YEAR, Corner
 from ronghe.signals import quality as q
 
 EVERY: Final = 300  # s between two samples
-MONDAY: Final = 7 * 86_400.0  # s since New Year: the recording's first whole week of work
+BEGINS: Final = 31 * 86_400.0  # s since New Year: the first of February, a Thursday; January is there to learn from
 DEMAND, SELL, WEAR = 40.0, 0.25, 0.05  # CNY per kW and month, per kWh fed in, per kWh discharged: as in the plant's tariff and options
 DAY_S: Final = 86_400
+LAST: Final = 2  # samples after the last midnight: the day that it ends is worth something only then
 LOOKS: Final = 10  # at set-points, a second apart, after a write
 TARIFF: Final = "tariff.toml"
 
@@ -45,6 +47,7 @@ def soak(days: int, faults: Sequence[Fault] = DAY) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ronghe-soak-") as name:
         folder = Path(name)
         write_corner(folder)
+        remember(folder / ".ronghe" / "apps" / "energy", BEGINS)
         works = Works(folder, faults)
         works.run(days)
         book = read(folder / ".ronghe" / "ledger" / "ledger.jsonl")
@@ -91,7 +94,6 @@ class Bill:
     money: float = 0.0
     quarter: float = 0.0  # kWh so far
     peak: float = 0.0  # kW, of the dearest quarter of an hour
-    hours: float = 0.0
     stored: float = 0.0  # kWh less in the battery than in the beginning
 
     def add(self, at: float, seconds: float, grid: float, battery: float) -> None:
@@ -100,13 +102,12 @@ class Bill:
         self.money += energy * price(at) if energy > 0 else energy * SELL
         self.money += max(-battery, 0.0) * seconds / 3600 * WEAR
         self.quarter += energy
-        self.hours += seconds / 3600
         if (at + seconds) % 900 < 1e-6:
             self.peak, self.quarter = max(self.peak, self.quarter * 4), 0.0
 
     def cost(self) -> float:
-        """CNY: energy, wear, the days' part of a month's demand charge, and what the battery holds less, at the flat price."""
-        return self.money + self.peak * DEMAND * self.hours / (31 * 24) + self.stored * 0.67
+        """CNY: energy, wear, the month's demand charge so far, and what the battery holds less, at the flat price."""
+        return self.money + self.peak * DEMAND + self.stored * 0.67
 
 
 def price(at: float) -> float:
@@ -129,7 +130,7 @@ class Works:
     starts: int = 0  # of the node
 
     def __post_init__(self) -> None:
-        self.corner, self.by_rule, self.line = Corner(MONDAY), Battery(), Line()
+        self.corner, self.by_rule, self.line = Corner(BEGINS), Battery(), Line()
         with (self.folder / "tags.csv").open(encoding="utf-8") as f:
             self.points = {row["tag"]: Point.of(row["address"]) for row in csv.DictReader(f)}
         self._node: subprocess.Popen[str] | None = None
@@ -144,16 +145,15 @@ class Works:
     def run(self, days: int) -> None:
         """`days` in steps of a sample."""
         try:
-            for step in range(1, days * DAY_S // EVERY + 1):
-                self._pass_time(MONDAY + step * EVERY)
-                if step % (DAY_S // EVERY) == 1:
+            for step in range(1, days * DAY_S // EVERY + LAST):
+                self._pass_time(BEGINS + step * EVERY)
+                if step % (DAY_S // EVERY) == 1 and len(self.gas) < days:
                     self.gas.append(0.0)
                 self.gas[-1] += self.corner.furnace.fuel * EVERY / DAY_S
                 self._tell()
             self._stop()
         finally:
-            if self._node is not None:
-                self._node.kill()
+            self._kill()
         self.ours.stored = (0.5 - self.corner.battery.soc) * CAPACITY
         self.rule.stored = (0.5 - self.by_rule.soc) * CAPACITY
 
@@ -195,7 +195,7 @@ class Works:
         return code
 
     def _present(self) -> list[Fault]:
-        since = self.corner.time - MONDAY
+        since = self.corner.time - BEGINS
         return [f for f in self.faults if f.start <= since < f.end]
 
     # --- the node -------------------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ class Works:
         self._say({"now": self.now, "samples": samples, "solver": "solver" in kinds, "app": "app" in kinds})
         while "done" not in (said := self._hear()):
             code = self._take(said["write"], said["value"])
-            due = {f for f in self._fell if f.start <= self.corner.time - MONDAY}
+            due = {f for f in self._fell if f.start <= self.corner.time - BEGINS}
             if due:  # between the device's taking it and the node's hearing so
                 self._fell -= due
                 self._kill()
@@ -235,12 +235,11 @@ class Works:
         return bool(said["busy"])
 
     def _tariff(self, present: Sequence[Fault]) -> None:
-        """Takes the tariff away or brings it back; the node is started anew with what there is."""
+        """Takes the tariff away or brings it back."""
         gone, path = any(f.kind == "tariff" for f in present), self.folder / TARIFF
         if gone == path.exists():
             aside = path.with_suffix(".aside")
             (path.rename(aside) if gone else aside.rename(path))
-            self._stop()
 
     def _start(self) -> None:
         command = [sys.executable, "-m", "ronghe.bench.soak_node", str(self.folder)]
@@ -252,14 +251,19 @@ class Works:
     def _stop(self) -> None:
         if self._node is not None:
             self._say({"stop": True})
-            self._node.wait(60)
-            self._node = None
+            self._gone(self._node)
 
     def _kill(self) -> None:
         if self._node is not None:
             self._node.kill()
-            self._node.wait()
-            self._node = None
+            self._gone(self._node)
+
+    def _gone(self, node: subprocess.Popen[str]) -> None:
+        node.wait(60)
+        for pipe in (node.stdin, node.stdout):
+            assert pipe is not None
+            pipe.close()
+        self._node = None
 
     def _say(self, message: dict[str, Any]) -> None:
         assert self._node is not None

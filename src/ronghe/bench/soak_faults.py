@@ -10,8 +10,8 @@ from ronghe.signals import quality as q
 
 Kind = Literal["silent", "bad", "frozen", "refuses", "unsure", "solver", "app", "tariff", "killed", "dark"]
 """No sample comes; samples come without a value, Bad; the last value comes again and again, Good; the device refuses writes; it takes
-them, and its answer is lost; every run of the solver raises; the app's thread raises SystemExit at every window; the tariff's file is gone,
-and the node is started without it; the node is killed in the middle of a write and started again; it is killed, and started at the end."""
+them, and its answer is lost; every run of the solver raises; the app's thread raises SystemExit at every window; the tariff's file is gone;
+the node is killed in the middle of a write and started again; it is killed, and started at the end."""
 
 METER, SOC, POWER = "energy/meter/active_power", "energy/battery/soc", "energy/battery/power"
 PV, BATTERY, FURNACE = "energy/pv/power", "energy/battery/", "furnace/reheating/"
@@ -61,7 +61,7 @@ WEEK = (
     Fault("frozen", 1, 8, 4, (SOC,)),
     Fault("refuses", 1, 17, 2, (BATTERY,)),
     Fault("bad", 1, 2, 3, (OXYGEN,)),
-    Fault("killed", 2, 8, 0),
+    Fault("killed", 3, 8, 0),
     Fault("solver", 2, 10, 6),
     Fault("silent", 2, 20, 2, (FURNACE,)),
     Fault("tariff", 3, 6, 8),

@@ -25,11 +25,11 @@ from ronghe.apps.contract import App, Result, Wants
 from ronghe.connect import Driver, Found, Item, Still, Write, always
 from ronghe.connect.driver import Sink
 from ronghe.demo.lights import PACE
+from ronghe.edge.lapse import slowed
 from ronghe.edge.node import Node
 from ronghe.plant import Connection, Plant, load
 from ronghe.signals import Batch, TagIndex, Window
 from ronghe.signals import quality as q
-from ronghe.signals.when import parse_duration
 
 EVERY = 300  # s between two samples
 _RUN = highspy.Highs.run
@@ -125,21 +125,12 @@ class Faulty(App):
         return self._app.step(window)
 
 
-def slow(plant: Plant) -> Plant:
-    """The plant with guards in the plant's own time, as its apps are, and a sample every `EVERY` by the pipe."""
-    replace = msgspec.structs.replace
-
-    def longer(duration: str) -> str:
-        return f"{parse_duration(duration) / 1e9 * PACE:g}s"
-
-    guards = {}
-    for tag, guard in plant.guards.items():
-        amount, _, time = guard.rate.rpartition(" per ")
-        guards[tag] = replace(guard, fresh=longer(guard.fresh), rate=f"{amount} per {longer(time)}")
+def sampled(plant: Plant) -> Plant:
+    """The plant in its own time, as its apps are, with a sample every `EVERY` by the pipe."""
+    plant, replace = slowed(plant, PACE), msgspec.structs.replace
     return replace(
         plant,
         tags={n: replace(t, every=EVERY) for n, t in plant.tags.items()},
-        guards=guards,
         connections={n: Connection(name=n, driver=Line.name) for n in plant.connections},
     )
 
@@ -175,7 +166,7 @@ async def main(folder: Path) -> None:
     def app(uses: str) -> Any:
         return partial(Faulty, plugins.load("ronghe.apps", uses))
 
-    node = Node(slow(load(folder)), clock=lambda: now[0], drivers=lambda name: driver, apps=app)
+    node = Node(sampled(load(folder)), clock=lambda: now[0], drivers=lambda name: driver, apps=app)
     await node.start(by_itself=False)
     await asyncio.sleep(0)
     pipe.say({"done": now[0], "busy": busy(node)})

@@ -31,9 +31,9 @@ SIZES = {METER: 12, BATTERY: 8, ROOF: 2, FURNACE: 24}
 """Registers of each unit."""
 STEP = 60.0  # s, longest step of the battery
 WARM = 6 * 3600.0  # s that the furnace has been at work when it is met
-PACE = 150  # s of the corner in one of ours: a quarter of an hour in six seconds, a day in not quite ten minutes
+PACE = 300  # s of the corner in one of ours: a quarter of an hour in three seconds, a day in not quite five minutes
 NEW_YEAR = 1_704_038_400.0  # 2024 at UTC+8, in s since 1970 UTC: 2018, when it was recorded, had the same weekdays
-DAWN = 8 * 86_400 + 6.5 * 3600  # s: when a demonstration begins, on 9 January at half past six; at eight the works begin, and the peak
+MIDNIGHT = 8 * 86_400.0  # s: when a demonstration begins, the night before a Tuesday; at seven the night is over, at eight the works begin
 
 
 class Lapse:
@@ -45,7 +45,7 @@ class Lapse:
 
     def shows(self, now: float) -> float:
         """The corner's time (s since New Year) at `now` by our clock."""
-        return DAWN + (now - self._since) * PACE
+        return MIDNIGHT + (now - self._since) * PACE
 
 
 class Corner:
@@ -63,8 +63,8 @@ class Corner:
 
     @property
     def load(self) -> float:
-        """kW of the works: of the quarter of an hour as it was recorded."""
-        return self._recorded()[0] * 4
+        """kW of the works now."""
+        return self.load_at(self.time)
 
     @property
     def grid(self) -> float:
@@ -86,7 +86,7 @@ class Corner:
     def read(self, unit: int) -> list[int]:
         """All registers of a unit."""
         if unit == METER:
-            active, reactive, factor, co2 = self._recorded()
+            active, reactive, factor, co2 = self._recorded(self.time)
             share = max(self.grid, 0.0) / max(active * 4, 0.1)
             counter = round(self.bought * 10) % 2**32
             frame = struct.pack(">ffHHIff", self.grid, reactive * 4, round(factor * 100), 0, counter, co2 * 4 * share, active * 4)
@@ -117,6 +117,10 @@ class Corner:
             self.battery.hear()
         return True
 
-    def _recorded(self) -> list[float]:
+    def load_at(self, time: float) -> float:
+        """kW of the works: of the quarter of an hour as it was recorded."""
+        return self._recorded(time)[0] * 4
+
+    def _recorded(self, time: float) -> list[float]:
         """The recorded quarter of an hour; after the last, the first again."""
-        return self._rows[int(self.time // QUARTER + 1e-9) % len(self._rows)]
+        return self._rows[int(time // QUARTER + 1e-9) % len(self._rows)]

@@ -24,7 +24,8 @@ from ronghe.apps.quality.boards import judge as template_judge
 from ronghe.apps.quality.boards.judge import Templates
 from ronghe.apps.quality.boards.template import Comparer
 from ronghe.demo.boards import boards
-from ronghe.demo.lights import DAWN, NEW_YEAR, PACE
+from ronghe.demo.learned import remember
+from ronghe.demo.lights import MIDNIGHT, NEW_YEAR, PACE
 from ronghe.demo.orders import write_works
 from ronghe.demo.rig import SENSORS, cycles, split
 from ronghe.models import save
@@ -43,6 +44,8 @@ TAGS = {
 }
 
 
+LAPSED = ("energy", "books", "furnace")  # apps of the corner whose time is another than ours
+STARTS = 6.0  # s that all of it takes to be at work
 PICTURES = "pictures"
 """The folder, below the plant's, in which the camera over the etching line leaves its pictures."""
 
@@ -61,7 +64,8 @@ class Ports:
     def free(cls) -> Ports:
         """Ports that are free now; the corner's time begins."""
         grid = 900 // PACE  # a quarter of an hour of the corner, in s: so that it begins where one of ours does
-        return cls(rig=free_port(), meter=free_port(), hall=free_port(), camera=free_port(), since=int(time.time()) // grid * grid)
+        since = (int(time.time() + STARTS) // grid + 1) * grid
+        return cls(rig=free_port(), meter=free_port(), hall=free_port(), camera=free_port(), since=since)
 
     def all(self) -> tuple[int, ...]:
         """The ports, in the order in which the devices are told them."""
@@ -74,11 +78,14 @@ def write_folder(folder: Path, ports: Ports) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for source in files("ronghe.demo").joinpath("plant").iterdir():
         text = source.read_text(encoding="utf-8")
-        lapse = {"pace": PACE, "at": format_time(ports.since * 10**9), "shows": format_time(round(NEW_YEAR + DAWN) * 10**9)}
+        lapse = {"pace": PACE, "at": format_time(ports.since * 10**9), "shows": format_time(round(NEW_YEAR + MIDNIGHT) * 10**9)}
         for name, word in (asdict(ports) | lapse).items():
             text = text.replace(f"@{name.upper()}@", str(word))
         (folder / source.name).write_text(text, encoding="utf-8")
     write_works(folder, datetime.now(UTC))
+    for app in LAPSED:  # of an earlier run: its time was another
+        shutil.rmtree(folder / ".ronghe" / "apps" / app, ignore_errors=True)
+    remember(folder / ".ronghe" / "apps" / "energy", MIDNIGHT)
     pictures = folder / PICTURES
     shutil.rmtree(pictures, ignore_errors=True)  # of an earlier run
     pictures.mkdir()

@@ -13,16 +13,31 @@ import msgspec
 from ronghe.apps.contract import App, Question, Result, Wants
 from ronghe.guard import Advice, ChangeCase
 from ronghe.picture import Picture
-from ronghe.plant.model import Lapse
+from ronghe.plant.model import Lapse, Plant
 from ronghe.signals import Window
-from ronghe.signals.when import parse_time
+from ronghe.signals.when import parse_duration, parse_time
 from ronghe.text import Text
 
 _replace: Final = msgspec.structs.replace
 
 
+def slowed(plant: Plant, pace: int) -> Plant:
+    """The plant as it is in its own time: what its tags and guards say of seconds of ours, in its own."""
+
+    def longer(duration: str) -> str:
+        return f"{parse_duration(duration) * pace / 1e9:.9g}s"
+
+    guards = {}
+    for tag, guard in plant.guards.items():
+        amount, _, window = guard.rate.rpartition(" per ")
+        rate = f"{amount} per {longer(window)}" if window else ""
+        guards[tag] = _replace(guard, fresh=longer(guard.fresh), hold=longer(guard.hold), rate=rate)
+    tags = {name: _replace(tag, every=tag.every * pace) for name, tag in plant.tags.items()}
+    return _replace(plant, tags=tags, guards=guards)
+
+
 class Lapsed(App):
-    """`app` in its plant's time."""
+    """`app`, made for a plant that is `slowed`, in its plant's time."""
 
     def __init__(self, app: App, lapse: Lapse) -> None:
         super().__init__(app.name, app.plant, app.equipment, app.options, app.state)

@@ -32,7 +32,7 @@ from ronghe.edge.asked import Asked
 from ronghe.edge.clockhealth import ClockHealth
 from ronghe.edge.conditions import Conditions
 from ronghe.edge.journal import Journal
-from ronghe.edge.lapse import Lapsed
+from ronghe.edge.lapse import Lapsed, slowed
 from ronghe.edge.outcomes import Outcomes
 from ronghe.edge.recorder import Recorder
 from ronghe.edge.runner import AppState, Runner, reason_of
@@ -209,7 +209,8 @@ class Node:
         state = self.folder / "apps" / name
         state.mkdir(parents=True, exist_ok=True)
         try:
-            app: App = self._find_app(spec.uses)(name, self.plant, spec.equipment, spec.options, state)
+            plant = self.plant if spec.lapse is None else slowed(self.plant, spec.lapse.pace)
+            app: App = self._find_app(spec.uses)(name, plant, spec.equipment, spec.options, state)
             if spec.lapse is not None:
                 app = Lapsed(app, spec.lapse)
             runner = Runner(app, self.index, lambda result, at: self._from_app(name, result, at), held=held)
