@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ronghe.cli import energy_books, energy_replay
+from ronghe.cli import energy_books, energy_carbon, energy_replay
 from ronghe.text import Text
 
 
@@ -13,5 +13,5 @@ def energy() -> None:
     """The group; each part's commands are a module of their own."""
 
 
-for _command in (energy_books.enpi, energy_books.carbon, energy_books.footprint, energy_books.verify, energy_replay.replay):
+for _command in (energy_books.enpi, energy_carbon.carbon, energy_carbon.footprint, energy_books.verify, energy_replay.replay):
     energy.add_command(_command)

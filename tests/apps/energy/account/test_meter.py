@@ -101,3 +101,12 @@ def test_a_local_day_of_23_hours_is_whole(tmp_path: Path) -> None:
     begin = days.start(1_711_800_000 * 10**9)  # 2024-03-30, the day before the clocks go forward
     closed = [r for h in range(48) for r in b.add(begin + h * HOUR, [("kw", 10.0)])]
     assert [r.amount["kw"] for r in closed] == [pytest.approx(240), pytest.approx(230)]
+
+
+def test_a_clock_that_was_wrong_is_struck_out(tmp_path: Path) -> None:
+    b = books(tmp_path)
+    feed(b, range(0, 301))
+    assert feed(b, range(290, 302)) == [], "a minute set back: nothing is counted twice"
+    assert feed(b, range(60, 181)) == [1, 2]
+    assert [(r.start - DAWN) // HOUR for r in b.rows] == [0, 1, 2]
+    assert [(r.start - DAWN) // HOUR for r in books(tmp_path).rows] == [0, 1, 2]

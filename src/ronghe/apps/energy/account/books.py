@@ -17,6 +17,7 @@ from ronghe.apps.energy.account.periods import Calendar, Floats, Ints
 log = logging.getLogger(__name__)
 
 _KEPT: Final = 9000  # periods in memory: a year of hours
+_SLIPPED: Final = 2  # periods by which a clock may be set back
 _ANEW: Final = 800  # periods without a row after which the books begin anew
 
 
@@ -52,9 +53,12 @@ class Books:
         self._take_up()
 
     def add(self, time: int, values: Iterable[tuple[str, float]]) -> list[Row]:
-        """A row of the grid at `time`; the periods that it closes. A row no later than the last says nothing: a clock was set back."""
+        """A row of the grid at `time`; the periods that it closes. A clock that was set back a little says nothing until it has caught up;
+        one that was set back further was wrong before, and what it closed since is struck out."""
         if time <= self._until:
-            return []
+            if self._until - time <= _SLIPPED * self._calendar.length:
+                return []
+            self._strike(time)
         for name, value in values:
             used = self._channels[name].take(time, value)
             if used is not None:
@@ -96,6 +100,14 @@ class Books:
         """Saves when the last time is `every` ns ago."""
         if self._until - self._saved >= every:
             self.save()
+
+    def _strike(self, time: int) -> None:
+        start = self._calendar.start(time)
+        log.warning("the clock was set back to %d: the periods since are struck out", time)
+        self.rows = [r for r in self.rows if r.start < start]
+        self._sums, self._next = {}, start
+        for channel in self._channels.values():
+            channel.time, channel.value = 0, math.nan
 
     # --- inside -----------------------------------------------------------------------------------------------------------------
 
@@ -141,11 +153,15 @@ class Books:
         except FileNotFoundError:
             lines = []
         rows: dict[int, Row] = {}
+        last = 0
         for n, line in enumerate(lines, 1):
             if not line:
                 continue
             try:
                 row = msgspec.json.decode(line, type=Row)
+                if rows and row.start <= last:  # struck out: the clock had been set back
+                    rows = {s: r for s, r in rows.items() if s < row.start}
+                last = row.start
                 rows[row.start] = row
             except msgspec.DecodeError as e:
                 log.warning("%s:%d is passed over: %s", self._file, n, e)
