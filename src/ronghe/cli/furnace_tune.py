@@ -17,18 +17,19 @@ def _t(en: str, zh: str) -> str:
 @click.command(help=_t("Tune the set-points of a simulated plant while it runs, inside limits.", "在仿真装置运行中寻优，不越限。"))
 @click.option("--plant", type=click.Choice(["tep"]), default="tep", help=_t("tep: Tennessee Eastman process", "tep：田纳西-伊斯曼过程"))
 @click.option("--seed", type=int, default=0, help=_t("of noise and trials", "噪声与试验的随机种子"))
+@click.option("--evaluations", type=click.IntRange(1, 200), default=30, help=_t("trials at most", "试验次数上限"))
 @click.option(
     "--full",
     is_flag=True,
     help=_t("three seeds, disturbances, and a baseline: minutes", "三个种子、扰动试验与基线对照：需数分钟"),
 )
 @click.option("--json", "as_json", is_flag=True, help=_t("for programs", "供程序读取"))
-def tune(plant: str, seed: int, full: bool, as_json: bool) -> None:
+def tune(plant: str, seed: int, evaluations: int, full: bool, as_json: bool) -> None:
     """The Tennessee Eastman process."""
     from ronghe.apps.furnace.tune.tep.report import report
 
     seeds = [seed + i for i in range(3)] if full else [seed]
-    r = report(seeds, time.perf_counter, disturbances=full, baseline=full)
+    r = report(seeds, time.perf_counter, evaluations=evaluations, disturbances=full, baseline=full)
     if as_json:
         click.echo(msgspec.json.encode(r).decode())
         return

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
+import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from tep_studio.control.controller import RickerMultiLoopController
 from tep_studio.simulation.core import TennesseeEastmanProcess
 
 from ronghe.apps.furnace.tune.tep import cost, loop
 from ronghe.apps.furnace.tune.tep.process import STEP, Process
-from ronghe.apps.furnace.tune.tep.tuning import Plant, bayesian
+from ronghe.apps.furnace.tune.tep.tuning import KNOBS, Plant, bayesian
+from ronghe.cli.furnace_tune import tune
 
 FREE = np.tile([-np.inf, np.inf], (loop.WATCHED, 1))
 
@@ -76,3 +79,23 @@ def test_a_few_trials_make_it_cheaper_and_break_nothing() -> None:
     assert not plant.outside.any()
     costs = [t.objective for t in trials if t.objective is not None]
     assert min(costs) < costs[0] - 8
+
+
+def test_the_command() -> None:
+    result = CliRunner().invoke(tune, ["--plant", "tep", "--evaluations", "2", "--json"])
+    assert result.exit_code == 0, result.output
+    r = msgspec.json.decode(result.output)
+    assert r["evaluations"] == 2
+    assert r["shutdowns"] == 0
+    assert r["cost_start"] == pytest.approx(170, abs=5)
+    assert r["cost_best"] < r["cost_start"]
+    assert set(r["set_points"]) == {k.name for k in KNOBS}
+    assert set(r["violation_minutes"]) == {
+        "reactor_pressure",
+        "reactor_level",
+        "separator_level",
+        "stripper_level",
+        "production",
+        "product_g",
+    }
+    assert not any(r["violation_minutes"].values())

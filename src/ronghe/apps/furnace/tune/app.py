@@ -25,7 +25,8 @@ from ronghe.apps.furnace.tune import memory, present, wording
 from ronghe.apps.furnace.tune.pilot import Pace, Pilot, Row
 from ronghe.apps.furnace.tune.proof import Proof
 from ronghe.apps.furnace.tune.settings import Options
-from ronghe.apps.furnace.tune.tuner import Limit, Proposal, Space, Tuner
+from ronghe.apps.furnace.tune.space import Limit, Proposal, Space
+from ronghe.apps.furnace.tune.tuner import Tuner
 from ronghe.apps.standing import Standing
 from ronghe.errors import AppError, RongheError
 from ronghe.guard import Change, ChangeCase, Setting

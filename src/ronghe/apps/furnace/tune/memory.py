@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from ronghe.apps.furnace.tune.tuner import Trial
+from ronghe.apps.furnace.tune.space import Trial
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
+from ronghe.apps.furnace.tune.space import By, Proposal, Space, State, Strategy, Trial
 from ronghe.apps.furnace.tune.surrogate import Floats
-from ronghe.apps.furnace.tune.tuner import By, Proposal, Space, State, Strategy, Trial
 
 Phase = Literal["settle", "window", "ramp", "back", "hold"]
 

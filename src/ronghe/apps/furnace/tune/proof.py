@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from ronghe.apps.furnace.tune.pilot import Pilot, Row
-from ronghe.apps.furnace.tune.tuner import Trial, Tuner
+from ronghe.apps.furnace.tune.space import Trial
+from ronghe.apps.furnace.tune.tuner import Tuner
 from ronghe.guard.saving import Interval, Saving
 from ronghe.text import Text
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ronghe.apps.furnace.tune.space import Proposal, Space, Trial
 from ronghe.apps.furnace.tune.surrogate import Floats
-from ronghe.apps.furnace.tune.tuner import Proposal, Space, Trial
 
 
 class Coordinates:

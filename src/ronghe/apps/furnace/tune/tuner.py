@@ -11,15 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final
 
-import msgspec
 import numpy as np
 
+from ronghe.apps.furnace.tune.space import Proposal, Space, Trial
 from ronghe.apps.furnace.tune.surrogate import Floats, Surrogate, fit
-
-By = Literal["start", "model", "person"]
-State = Literal["settled", "turned_back", "again"]
 
 _CONFIDENCE: Final = 2.0  # standard deviations within which a limit must hold
 _GROW: Final = 1.6
@@ -34,99 +31,13 @@ _AGED: Final = 3.0  # by which the noise of what was known before a disturbance 
 _UNSETTLED: Final = 10.0  # and that of a trial which was turned back
 
 
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """`below` or `above` a value; `margin` is kept at least."""
-
-    limit: float
-    side: Literal["below", "above"] = "below"
-    margin: float = 0.0
-
-    def slack(self, value: float) -> float:
-        """How far inside the limit; below 0: outside."""
-        return self.limit - value if self.side == "below" else value - self.limit
-
-
-class Space(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be tried: the ranges of the variables, the limits, and which way is better."""
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    limits: tuple[Limit, ...] = ()
-    better: Literal["lower", "higher"] = "lower"
-
-    def unit(self, x: tuple[float, ...]) -> Floats:
-        """`x` as parts of the ranges."""
-        low, high = np.array(self.low), np.array(self.high)
-        part: Floats = (np.array(x) - low) / (high - low)
-        return part
-
-    def own(self, u: Floats) -> tuple[float, ...]:
-        """And back, inside the ranges."""
-        low, high = np.array(self.low), np.array(self.high)
-        return tuple((low + np.clip(u, 0, 1) * (high - low)).tolist())
-
-
-class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """What was seen at one point, averaged over a window. Of one that was turned back the limits alone are known."""
-
-    x: tuple[float, ...]
-    terms: tuple[float, ...]  # whose sum is the objective; none: it never settled
-    values: tuple[float, ...]  # of the constrained quantities
-    noise: float = 0.0  # standard deviation of that average
-    swing: tuple[float, ...] = ()  # how far each came nearer to its limit than its average
-    by: By = "model"
-    state: State = "settled"
-    time: float = 0.0  # s, at its end
-
-    @property
-    def objective(self) -> float | None:
-        """The sum of the terms."""
-        return float(sum(self.terms)) if self.terms else None
-
-
-class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to go, and what is expected there (None: nothing is known yet)."""
-
-    x: tuple[float, ...]
-    by: By
-    expected: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-
-class Strategy(Protocol):
-    """What a pilot follows."""
-
-    @property
-    def trials(self) -> Sequence[Trial]:
-        """All that was told."""
-
-    @property
-    def best(self) -> Trial | None:
-        """The best point that holds all limits."""
-
-    @property
-    def done(self) -> bool:
-        """Whether there is nothing left worth trying."""
-
-    @property
-    def margins(self) -> Floats:
-        """[m] distance to be kept from each limit."""
-
-    def ask(self) -> Proposal:
-        """Where to go next."""
-
-    def tell(self, trial: Trial) -> None:
-        """What was seen."""
-
-
 class Tuner:
     """The strategy. Noise and swing of what is measured are learned from the trials; `rng` makes it repeatable.
 
     A variable that starts at an end of its range can be moved one way only, and whoever set the range knows which: these go first,
-    together, in strides of a third of their ranges, as long as each is better. Then each other variable is moved once by `step`, from the best point
-    so far, and what was better is kept; then the surrogates lead. It is done when the region is smaller than `least` (both are parts of the
-    ranges), and begins again when the process has moved.
+    together, in strides of a third of their ranges, as long as each is better. Then each other variable is moved once by `step`, from the
+    best point so far, and what was better is kept; then the surrogates lead. It is done when the region is smaller than `least` (both are
+    parts of the ranges), and begins again when the process has moved.
     """
 
     def __init__(self, space: Space, rng: np.random.Generator, *, step: float = 0.15, least: float = 0.03) -> None:

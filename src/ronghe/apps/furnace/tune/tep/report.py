@@ -11,7 +11,6 @@ import msgspec
 from ronghe.apps.furnace.tune.tep.tuning import DISTURBANCES, HELD, KNOBS, Outcome, Plant, bayesian, coordinates
 
 EVALUATIONS: Final = 30
-MIDWAY: Final = 15
 _AT_ONCE: Final = 2  # compiled code lets other threads run
 
 
@@ -35,14 +34,20 @@ class Report(msgspec.Struct, kw_only=True):
     judged: str = "noise-free values every 18 s of plant time, after 24 h of start-up; the tuner sees values with noise"
 
 
-def report(seeds: Sequence[int], clock: Callable[[], float], *, disturbances: bool, baseline: bool) -> Report:
+def report(
+    seeds: Sequence[int], clock: Callable[[], float], *, evaluations: int = EVALUATIONS, disturbances: bool = False, baseline: bool = False
+) -> Report:
     """Runs it. `clock` in s."""
     began = clock()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        halves = list(pool.map(_half, seeds))
-        beside = pool.submit(_baseline, seeds[0]) if baseline else None
-        disturbed = {n: pool.submit(_go_on, halves[0].copy(), number) for n, number in DISTURBANCES.items()} if disturbances else {}
-        plants = list(pool.map(_finish, halves))
+        halves = list(pool.map(lambda seed: _half(seed, evaluations // 2), seeds))
+        beside = pool.submit(_baseline, seeds[0], evaluations) if baseline else None
+        disturbed = {}
+        if disturbances:
+            disturbed = {n: pool.submit(_go_on, halves[0].copy(), number, evaluations) for n, number in DISTURBANCES.items()}
+            {n: pool.submit(_go_on, halves[0].copy(), number, evaluations) for n, number in DISTURBANCES.items()} if disturbances else {}
+        )
+        plants = list(pool.map(lambda plant: _finish(plant, evaluations), halves))
         runs = [outcome for _, outcome in plants]
         first = plants[0][0].strategy.trials
         return Report(
@@ -63,29 +68,29 @@ def report(seeds: Sequence[int], clock: Callable[[], float], *, disturbances: bo
         )
 
 
-def _half(seed: int) -> Plant:
+def _half(seed: int, evaluations: int) -> Plant:
     plant = Plant(seed, bayesian)
-    plant.tune(MIDWAY)
+    plant.tune(evaluations)
     return plant
 
 
-def _finish(plant: Plant) -> tuple[Plant, Outcome]:
-    plant.tune(EVALUATIONS)
+def _finish(plant: Plant, evaluations: int) -> tuple[Plant, Outcome]:
+    plant.tune(evaluations)
     return plant, _outcome(plant, plant.strategy.trials[0].objective or 0.0)
 
 
-def _go_on(plant: Plant, number: int) -> Outcome:
-    """With a disturbance from midway on; what it costs before is the cost of the last point that was best without it, right after."""
+def _go_on(plant: Plant, number: int, evaluations: int) -> Outcome:
+    """With a disturbance from here on; what it cost before is that of the best trial without it."""
+    known = [t.objective for t in plant.strategy.trials if t.objective is not None]
     plant.disturb(number)
     plant.outside[:] = 0.0
-    plant.tune(EVALUATIONS)
-    known = [t.objective for t in plant.strategy.trials[:MIDWAY] if t.objective is not None]
+    plant.tune(evaluations)
     return _outcome(plant, min(known))
 
 
-def _baseline(seed: int) -> Outcome:
+def _baseline(seed: int, evaluations: int) -> Outcome:
     plant = Plant(seed, coordinates)
-    plant.tune(EVALUATIONS)
+    plant.tune(evaluations)
     return _outcome(plant, plant.strategy.trials[0].objective or 0.0)
 
 

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from ronghe.apps.furnace.tune.pilot import Pace, Pilot, Row
 from ronghe.apps.furnace.tune.simple import Coordinates
+from ronghe.apps.furnace.tune.space import Limit, Space, Strategy
 from ronghe.apps.furnace.tune.tep import cost, loop
 from ronghe.apps.furnace.tune.tep.process import STEP, Process
 from ronghe.apps.furnace.tune.tep.process import Row as Stretch
-from ronghe.apps.furnace.tune.tuner import Limit, Space, Strategy, Tuner
+from ronghe.apps.furnace.tune.tuner import Tuner
 
 ROW: Final = 0.1  # h
 FIRST: Final = 24.0  # h of start-up: the base case under Ricker's controller comes to rest; not judged
