@@ -78,9 +78,13 @@ def _t(en: str, zh: str) -> str:
 @click.option("--json", "as_json", is_flag=True, help=_t("for programs", "供程序读取"))
 def replay(data: Path, months: str, full: bool, tariff: Path | None, as_json: bool, **given: Any) -> None:
     """Replays."""
-    from ronghe.apps.energy.replay import run
+    from ronghe.apps.energy.replay import citylearn, run
     from ronghe.apps.energy.tariff import Tariff
 
+    if citylearn.is_one(data):
+        found = citylearn.run(data)
+        click.echo(msgspec.json.encode(found).decode() if as_json else citylearn.told(found))
+        return
     p = run.Parameters(
         capacity_kwh=given["capacity"],
         power_kw=given["power"],

@@ -20,6 +20,7 @@ from ronghe.apps.energy.site import Site
 
 AHEAD_H: Final = 36
 _FINE: Final = 24  # steps planned one by one
+_HIGH: Final = 0.9  # quantile of the load for which the cap is planned, where the batteries do not follow the meter
 _LOWEST: Final = 0.7  # of the 5 % path: load that is counted on to empty a store before it must be at its end
 _REST: Final = 0.95  # what is left in store at the end of the plan is worth this share of what a kWh costs then, at the cheapest
 
@@ -62,9 +63,10 @@ class Decision:
 class Planner:
     """One site at one step length. Keeps the solver's last basis, nothing else."""
 
-    def __init__(self, site: Site, per_day: int) -> None:
-        """`per_day`: steps of a day, 96 for quarter-hours."""
-        self.site, self.per_day = site, per_day
+    def __init__(self, site: Site, per_day: int, *, held: bool = False) -> None:
+        """`per_day`: steps of a day, 96 for quarter-hours. `held`: nobody follows the meter between two plans, so that the cap is planned
+        for more load than the mean."""
+        self.site, self.per_day, self._held = site, per_day, held
         step = 24 / per_day
         per_hour = max(1, round(1 / step))
         fine = _FINE if per_hour > 1 else AHEAD_H
@@ -85,7 +87,7 @@ class Planner:
         mean = ahead.paths.mean
         ask = Ask(
             net=self._mean(mean),
-            peak=np.maximum.reduceat(mean, self._first),
+            peak=np.maximum.reduceat(np.maximum(mean, ahead.paths.quantile(_HIGH)) if self._held else mean, self._first),
             price=self._mean(ahead.price),
             sell=self._mean(ahead.sell),
             cap=reserve.cap,

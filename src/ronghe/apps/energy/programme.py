@@ -5,7 +5,7 @@ Over blocks b of `hours[b]` h each, in kW and kWh:
     buy − feed = net + Σ (charge − discharge) + Σ machines + Σ buffers + spilled            (spilled ≥ 0: PV that nobody takes)
     stored[b] = stored[b−1] + η · charge · h − discharge · h / η
     level[b]  = level[b−1] · (1 − leak)^h + fill · h − draw · h
-    buy ≤ cap + above                                                     (above: once for the whole plan, at the demand charge)
+    buy − feed ≤ cap + above                                                     (above: once for the whole plan, at the demand charge)
     Σ stored + missing[k, b] ≥ need[k, b]                                   (chance constraints on what is in store, `demand`)
     Σ machine · h + short ≥ energy                                       (in each of its two next windows)
 
@@ -107,6 +107,7 @@ class Programme:
         self._put(self._balance, self._feed, -1.0)
         self._put(self._balance, self._spill, -1.0)
         self._put(self._capped, self._buy, 1.0)
+        self._put(self._capped, self._feed, -1.0)
         self._put(self._capped, np.repeat(self._above, n), -1.0)
         self._charge, self._discharge, self._stored, self._state = [], [], [], []
         self._over, self._under = [], []

@@ -192,7 +192,7 @@ class Acted:
 
     def __init__(self, task: Task, site: Site, floor: float, clock: Callable[[], float]) -> None:
         self._task, self._floor, self._clock = task, floor, clock
-        self._planner = Planner(site, task.per_day)
+        self._planner = Planner(site, task.per_day, held=task.held)
         self.errors = Errors(task.net, task.per_day, AHEAD)
         self.steps_ms: list[float] = []
         self.rule_steps = 0
