@@ -59,6 +59,7 @@ def test_a_failing_cooler_heats_and_fan_and_pump_help() -> None:
     assert NOMINAL_FAN == 60.0
 
 
+BATTERY, HEATING = "energy/battery/setpoint", "furnace/reheating/heating_setpoint"
 FAN, CONVEYOR = "hydraulics/rig/cooler/fan_setpoint", "etching/etcher/conveyor_setpoint"
 IN_ZONE = "press/press-zone/press"
 
@@ -165,17 +166,39 @@ def test_a_person_in_a_zone_takes_the_presss_permit_until_the_zone_is_free(told:
     assert "orders/standing/press" in {e.body["key"] for e in told.raised("orders")}  # the schedule goes round the press meanwhile
 
 
+def test_the_battery_runs_by_itself_by_the_tariff(told: Told) -> None:
+    case = told.written(BATTERY)
+    assert [e.kind for e in case] == ["guard.advice", "guard.write", "guard.answer", "guard.confirm"]
+    assert case[0].body["advice"]["finding"] == "energy/plan"  # by the optimiser, which knows the days before
+    assert 0 < case[1].body["written"] <= 150  # the night is cheap
+    plant = ronghe.open(told.folder)
+    power, soc = (plant.read(f"energy/battery/{name}")["value"].to_pylist() for name in ("power", "soc"))
+    assert max(power) > 10
+    assert max(soc) > soc[0] + 1
+
+
+def test_the_furnace_is_tuned_by_itself(told: Told) -> None:
+    case = told.written(HEATING)
+    assert [e.kind for e in case] == ["guard.advice", "guard.write", "guard.answer", "guard.confirm"]
+    setpoints = ronghe.open(told.folder).read(HEATING)["value"].to_pylist()
+    assert setpoints[0] == 1220.0
+    assert 0 < abs(setpoints[-1] - 1220.0) < 100
+    zone = ronghe.open(told.folder).read("furnace/reheating/heating")["value"].to_pylist()
+    assert abs(zone[-1] - setpoints[-1]) < abs(1220.0 - setpoints[-1]) + 12  # it follows
+
+
 def changes(values: list[float]) -> list[float]:
     """Without repetitions."""
     return [v for v, _ in itertools.groupby(values)]
 
 
 def over(entries: list[Any]) -> bool:
-    """Whether every story has come to its end: two actions have their worth, and nobody is in the press zone any more."""
+    """Whether every story has come to its end: two actions have their worth, nobody is in the press zone any more, and the corner acts."""
     cases = {e["body"]["case"]: e["body"]["advice"]["tag"] for e in entries if e["kind"] == "guard.advice"}
     valued = {cases[e["body"]["case"]] for e in entries if e["kind"] == "guard.worth"}
     left = any(e["kind"] == "alarm.returned" and e["body"]["key"] == IN_ZONE for e in entries)
-    return {FAN, CONVEYOR} <= valued and left
+    written = {cases[e["body"]["case"]] for e in entries if e["kind"] == "guard.confirm"}
+    return {FAN, CONVEYOR} <= valued and left and {BATTERY, HEATING} <= written
 
 
 def until(process: subprocess.Popen[bytes], folder: Path, log: Path, done: Callable[[list[Any]], bool]) -> None:
