@@ -206,7 +206,8 @@ def _domain(x: _Place, working: _Working, step: int, prices: Prices, tick: float
         setups = working.tick(working.worked(starts) - setup)
     fits = ends <= x.latest
     if lasts or setup:
-        fits &= working.stretch(setups, pauses=t.pauses) == working.stretch(np.maximum(ends - 1, setups), pauses=t.pauses)
+        last = ends - 1 if lasts else starts  # what lasts 0 has its set-up right before it, and nothing off between them
+        fits &= working.stretch(setups, pauses=t.pauses) == working.stretch(last, pauses=t.pauses)
     keep = fits & (setups >= t.setup_start)
     if not len(keep) or starts[0] != t.start or not keep[0]:
         return  # where it lies now is not to be had again by these rules (it is fixed, or stated): it stays

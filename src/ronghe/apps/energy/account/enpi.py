@@ -6,7 +6,7 @@ chart by which energy managers see when something has changed (ISO 50006, annex)
 
 That it has left its band is tested over the last `hold` periods together: Σ (actual − expected) against its standard deviation, noise with
 its autocorrelation and the uncertainty of the baseline in it. The level is 1 / `false_alarm` at each period, so that where nothing has
-changed at most one period in `false_alarm` is called out of band on average, by chance.
+changed one period in `false_alarm` is called out of band on average, by chance.
 """
 
 from __future__ import annotations
