@@ -81,6 +81,7 @@ class Optimise(App):
         self._columns = tuple(dict.fromkeys(self.tags[t] for t in tags if t))
         self.memory = Memory(state / "energy.msgpack", len(o.storage))
         self._pilot = Pilot(self.site, PER_DAY, o.deadline)
+        self._ahead = np.arange(self._pilot.ahead + PER_DAY) * QUARTER
         self._standing, self._told = Standing(state / "standing.json"), ""
         self._keys = set(self._standing.inherited)  # of the findings that stand
         self._tariff_file = Path(plant.folder) / o.tariff
@@ -114,7 +115,7 @@ class Optimise(App):
         row = max(self._every / 15e9, 1e-3)
         if row < slowest:
             row = next((self._every / 1e9 / k for k in range(15, 0, -1) if self._every / 1e9 / k >= slowest), self._every / 1e9)
-        return Wants(tags=self._columns, every=row, max_age=max(3 * row, self._every / 3e9))
+        return Wants(tags=self._columns, every=row, max_age=max(3 * row, self._every / 2e9))
 
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with the tariff."""
@@ -300,7 +301,7 @@ class Optimise(App):
     def look(self, t: int) -> Seen:
         """How things are at `t`."""
         o, k, tariff = self.options, self.memory.kept, self.tariff
-        ahead = t - t % QUARTER + QUARTER * np.arange(self._pilot.ahead + PER_DAY)
+        ahead = t - t % QUARTER + self._ahead
         if tariff is None:
             price = sell = np.full(len(ahead), np.nan)
             rate, left, weekday, quarter = 0.0, len(ahead), 0, np.zeros(len(ahead), np.int64)
