@@ -21,7 +21,7 @@ check: $(VENV)/.checks         ## format, lint, types, floors
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.benches        ## every benchmark, each within 50 s
-	for name in loop historian opcua inspect changeover mpc; do $(BIN)/ronghe bench $$name || exit 1; done
+	for name in loop historian opcua inspect changeover mpc soak; do $(BIN)/ronghe bench $$name || exit 1; done
 
 console: $(VENV)/.runs         ## run a plant folder with its console: make console PLANT=my-plant
 	$(BIN)/ronghe up $(PLANT) --port $(PORT)

@@ -37,7 +37,7 @@ TARIFF: Final = "tariff.toml"
 
 
 def run(full: bool = False) -> dict[str, Any]:
-    """A week; `full`: four of them, each with its faults."""
+    """A week; `full`: four of them, a month, each with its faults."""
     return soak(28 if full else 7, [Fault(f.kind, f.day + 7 * w, f.hour, f.hours, f.at) for w in range(4 if full else 1) for f in WEEK])
 
 

@@ -135,7 +135,13 @@ def total(savings: list[dict[str, Any]]) -> dict[str, Any]:
     money = [s["money"] for s in savings if s.get("money")]
     value = math.fsum(m["value"] for m in money)
     below, above = (math.sqrt(math.fsum((m[side] - m["value"]) ** 2 for m in money)) for side in ("low", "high"))
-    return {"value": value, "low": value - below, "high": value + above, "currency": savings[0]["currency"] if money else ""}
+    return {
+        "value": value,
+        "low": value - below,
+        "high": value + above,
+        "currency": savings[0]["currency"] if money else "",
+        "days": len(money),
+    }
 
 
 def hours(alarms: list[tuple[int, str, str]], key: str, end: int) -> float:
