@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,9 @@ from ronghe.bench.soak_judge import SETTABLE, Judge, hours, read, total, unaccou
 from ronghe.demo.battery import CAPACITY, EFFICIENCY, POWER, Battery
 from ronghe.demo.learned import remember
 from ronghe.demo.lights import NEW_YEAR, Corner
+from ronghe.errors import MissingExtra
 from ronghe.signals import quality as q
+from ronghe.text import Text
 
 EVERY: Final = 300  # s between two samples
 BEGINS: Final = 31 * 86_400.0  # s since New Year: the first of February, a Thursday; January is there to learn from
@@ -43,6 +46,8 @@ def run(full: bool = False) -> dict[str, Any]:
 
 def soak(days: int, faults: Sequence[Fault] = DAY) -> dict[str, Any]:
     """`days` of the plant with these faults; see docs/lights-out.md for what each figure means."""
+    if find_spec("highspy") is None:
+        raise MissingExtra("energy", Text("the soak", "无人值守浸泡试验"))
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="ronghe-soak-") as name:
         folder = Path(name)
