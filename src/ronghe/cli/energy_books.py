@@ -151,7 +151,7 @@ def _verdict(why: tuple[Text, ...]) -> str:
 @click.command(
     help=_t(
         "Energy performance indicators against a normalised baseline (ISO 50001, ISO 50006).",
-        "按归一化基准计算能源绩效指标（ISO 50001、ISO 50006）。",
+        "按归一化基准计算能源绩效参数（ISO 50001、ISO 50006）。",
     )
 )
 @reads

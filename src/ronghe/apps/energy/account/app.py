@@ -207,7 +207,7 @@ class Account(App):
             return known[name]
         of, _, what = name.rpartition("_")
         title = next((self.title(i) for i in self.options.indicators if i.name == of), Text(of))
-        words = {"enpi": ("EnPI", "能源绩效指标"), "actual": ("energy", "能耗"), "expected": ("expected energy", "期望能耗")}
+        words = {"enpi": ("EnPI", "能源绩效参数"), "actual": ("energy", "能耗"), "expected": ("expected energy", "期望能耗")}
         en, zh = words.get(what, (what, what))
         return Text(f"{title.en}: {en}", f"{title.in_('zh')}：{zh}")
 
