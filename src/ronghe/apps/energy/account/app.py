@@ -2,8 +2,8 @@
 
 What may be asked of it (times: ms since 1970 UTC; texts {"en", "zh"}; a number without a value is null):
 
-    enpi      GET   → {"indicators": [{"name", "title", "unit", "driver", "model", "r2", "cv_rmse", "valid", "why", "target",
-                       "periods": [{"time", "actual", "expected", "low", "high"}], "cusum": [...]}]}
+    enpi      GET   → {"indicators": [{"name", "title", "unit", "driver", "model", "r2", "cv_rmse", "valid", "why",
+                       "target" (of the last period), "periods": [{"time", "actual", "expected", "low", "high"}], "cusum": [...]}]}
     carbon    GET   → {"scope1_kg", "scope2_location_kg", "scope2_market_kg", "factors", "days", "products"}, of this year
     meters    GET   → [{"name", "title", "unit", "amount", "good", "time"}] of the period closed last
     rebase    POST  {"from", "to"}: the span of days that is the baseline from now on; as an engineer

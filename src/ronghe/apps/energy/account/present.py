@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ronghe.apps.energy.account.carbon import GRID, Product, footprints, scopes
 from ronghe.apps.energy.account.periods import Calendar
@@ -62,13 +63,19 @@ def indicator(app: Account, of: IndicatorSpec) -> dict[str, Any]:
         "cv_rmse": None if base is None else _known(base.cv_rmse),
         "valid": found is not None and found.valid,
         "why": _both(_joined(reasons)) if reasons else None,
-        "target": of.target,
+        "target": _target(expected, of.target),
         "periods": [
             {"time": int(t) // 10**6, "actual": _known(a), "expected": _known(e), "low": _known(lo), "high": _known(hi)}
             for t, a, e, lo, hi in zip(*columns, strict=True)
         ],
         "cusum": [] if found is None else [_known(c) for c in found.cusum[shown]],
     }
+
+
+def _target(expected: NDArray[np.float64], part: float | None) -> float | None:
+    """What the last period should have used at most, in the indicator's unit."""
+    known = expected[np.isfinite(expected)]
+    return None if part is None or not len(known) else _known(float(known[-1]) * (1 - part))
 
 
 def carbon(app: Account) -> dict[str, Any]:
