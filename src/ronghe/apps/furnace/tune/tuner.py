@@ -19,6 +19,7 @@ from ronghe.apps.furnace.tune.space import Proposal, Space, Trial
 from ronghe.apps.furnace.tune.surrogate import Floats, Surrogate, fit
 
 _CONFIDENCE: Final = 2.0  # standard deviations within which a limit must hold
+_CAREFUL: Final = 0.6  # of the step: the region that the surrogates begin with
 _GROW: Final = 1.6
 _SHRINK: Final = 0.7
 _HOPE: Final = 0.5  # standard deviations by which a point may turn out better than foretold
@@ -42,7 +43,7 @@ class Tuner:
 
     def __init__(self, space: Space, rng: np.random.Generator, *, step: float = 0.15, least: float = 0.03) -> None:
         self.space, self._rng, self._step, self._least = space, rng, step, least
-        self.radius = step
+        self.radius = _CAREFUL * step
         self._trials: list[Trial] = []
         self._points = _Points(len(space.low), len(space.limits))
         self._known: _Known | None = None  # the surrogates, until something new is told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 import msgspec
@@ -42,11 +42,9 @@ def report(
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         halves = list(pool.map(lambda seed: _half(seed, evaluations // 2), seeds))
         beside = pool.submit(_baseline, seeds[0], evaluations) if baseline else None
-        disturbed = {}
+        disturbed: dict[str, Future[Outcome]] = {}
         if disturbances:
             disturbed = {n: pool.submit(_go_on, halves[0].copy(), number, evaluations) for n, number in DISTURBANCES.items()}
-            {n: pool.submit(_go_on, halves[0].copy(), number, evaluations) for n, number in DISTURBANCES.items()} if disturbances else {}
-        )
         plants = list(pool.map(lambda plant: _finish(plant, evaluations), halves))
         runs = [outcome for _, outcome in plants]
         first = plants[0][0].strategy.trials
