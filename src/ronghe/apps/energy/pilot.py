@@ -171,7 +171,7 @@ class Pilot:
             price = seen.price[: self._per_day]
             priced = bool(np.isfinite(price).all())
             wanted = [
-                rule.power(b, float(e), price, hours) if priced and ok else 0.0
+                rule.power(b, float(e), price, hours, twice=kind != NEW) if priced and ok else 0.0
                 for b, e, ok in zip(self.site.batteries, seen.stored, known, strict=True)
             ]
             powers = self._within(seen, wanted, seen.cap)

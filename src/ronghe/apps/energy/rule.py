@@ -1,8 +1,8 @@
 """The time-of-use rule: what is done without an optimiser, and what the optimiser falls back to.
 
 Charges evenly over the cheapest hours until full, discharges evenly over the dearest until empty. `twice`: charges again in hours between
-where another dear stretch comes before the next cheap one, and pays for the losses (两充两放). On the meter the same cap is held as for
-the optimiser: no charging above it, discharging where the load is above it.
+where another dear stretch comes before the next cheap one, and pays for the losses (两充两放); it needs a cap, for those are hours of work.
+On the meter the same cap is held as for the optimiser: no charging above it, discharging where the load is above it.
 """
 
 from __future__ import annotations

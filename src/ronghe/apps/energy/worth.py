@@ -68,7 +68,7 @@ def ruled(site: Site, quarters: Sequence[Quarter], prices: Prices, month: MonthS
     for t, quarter in enumerate(quarters):
         net = quarter.net + quarter.other
         ahead = prices.price[t : t + PER_DAY]
-        wanted = [rule.power(b, e, ahead, HOURS) for b, e in zip(batteries, energies, strict=True)]
+        wanted = [rule.power(b, e, ahead, HOURS, twice=month.floor > 0) for b, e in zip(batteries, energies, strict=True)]
         powers = share(wanted, follow(sum(wanted), net, cap, max(site.export, -net)), batteries, energies, HOURS)
         energies = [b.after(p, e, HOURS) for b, p, e in zip(batteries, powers, energies, strict=True)]
         power[t] = sum(powers)

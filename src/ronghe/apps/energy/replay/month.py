@@ -161,13 +161,13 @@ def _ruled(task: Task, floor: float, *, twice: bool) -> Floats:
     """The month's powers under the time-of-use rule."""
     net, hours, battery = task.net[task.first :], 24 / task.per_day, task.battery
     end = task.soc * battery.capacity
-    energy, peak, price, powers = end, floor, _full_price(task), np.zeros(len(net))
+    energy, peak, price, powers = end, 0.0, _full_price(task), np.zeros(len(net))
     for t in range(len(net)):
         left = len(net) - t
-        if np.isinf(peak) and t % task.per_day == 0:
-            peak = _floor(task, task.net[: task.first + t])
-        wanted = _rule(battery, energy, price[t : t + task.per_day], hours, end, left, twice=twice)
-        powers[t], energy = _act(task, wanted, peak, energy, float(net[t]), last=left == 1)
+        if np.isinf(floor) and t % task.per_day == 0:
+            floor = _floor(task, task.net[: task.first + t])
+        wanted = _rule(battery, energy, price[t : t + task.per_day], hours, end, left, twice=twice and bool(np.isfinite(floor)))
+        powers[t], energy = _act(task, wanted, max(peak, floor), energy, float(net[t]), last=left == 1)
         peak = max(peak, net[t] + powers[t])
     return powers
 
@@ -201,11 +201,11 @@ class Acted:
         """The month's powers, kW."""
         task, b = self._task, self._task.battery
         net = task.net[task.first :]
-        energy, peak, powers = task.soc * b.capacity, self._floor, np.zeros(len(net))
+        energy, peak, powers, floor = task.soc * b.capacity, 0.0, np.zeros(len(net)), self._floor
         for t in range(len(net)):
-            if np.isinf(peak) and t % task.per_day == 0:
-                peak = _floor(task, task.net[: task.first + t])
-            wanted, cap = self._decide(task.net[: task.first + t], t, energy, peak)
+            if np.isinf(floor) and t % task.per_day == 0:
+                floor = _floor(task, task.net[: task.first + t])
+            wanted, cap = self._decide(task.net[: task.first + t], t, energy, max(peak, floor))
             powers[t], energy = _act(task, wanted, cap, energy, float(net[t]), last=t == len(net) - 1)
             peak = max(peak, net[t] + powers[t])
         return powers
@@ -217,7 +217,7 @@ class Acted:
         if not ready(len(known), task.per_day):
             self.rule_steps += 1
             price = _full_price(task)[t : t + task.per_day]
-            return _rule(task.battery, energy, price, 24 / task.per_day, end, left, twice=True), peak
+            return _rule(task.battery, energy, price, 24 / task.per_day, end, left, twice=False), peak
         began = self._clock()
         paths = ensemble(known, task.per_day, planner.ahead, (task.weekday + t // task.per_day) % 7)
         ahead = Ahead(
