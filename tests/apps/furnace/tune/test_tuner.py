@@ -128,7 +128,7 @@ def test_what_was_kept_is_taken_up() -> None:
     process, tuner = Process(0), Tuner(SPACE, np.random.default_rng(0))
     process.run(Pilot(SPACE, PACE, tuner), 900)
     again = Tuner(SPACE, np.random.default_rng(0))
-    again.recall(tuner.trials)
+    again.recall(tuner.trials, tuner.radius)
     assert again.best == tuner.best
     assert again.radius == pytest.approx(tuner.radius)
 

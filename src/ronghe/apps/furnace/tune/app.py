@@ -387,11 +387,12 @@ class Tune(App):
     def _recall(self) -> memory.Kept:
         what = msgspec.json.encode([self.set_points, self.space, self.weights, self.held]).decode()
         kept = memory.load(self._file, what)
-        self.tuner.recall(kept.trials)
+        if kept.trials:
+            self.tuner.recall(kept.trials, kept.radius)
         for r in kept.refusals:
             self.tuner.narrow(r.variable, r.value, above=r.above)
         return kept
 
     def _keep(self) -> None:
-        self._kept = msgspec.structs.replace(self._kept, trials=tuple(self.tuner.trials))
+        self._kept = msgspec.structs.replace(self._kept, trials=tuple(self.tuner.trials), radius=self.tuner.radius)
         memory.save(self._file, self._kept)

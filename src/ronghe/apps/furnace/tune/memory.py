@@ -25,6 +25,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     what: str
     trials: tuple[Trial, ...] = ()
+    radius: float = 0.0  # of the trust region; of no meaning without trials
     refusals: tuple[Refusal, ...] = ()
     proven: bool = False
 

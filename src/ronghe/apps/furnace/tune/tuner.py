@@ -104,12 +104,13 @@ class Tuner:
         part = float((value - self.space.low[variable]) / (self.space.high[variable] - self.space.low[variable]))
         self._ends[variable, int(above)] = min(max(part, self._ends[variable, 0]), self._ends[variable, 1])
 
-    def recall(self, trials: Iterable[Trial]) -> None:
-        """Takes up what was seen in an earlier life, in its order."""
+    def recall(self, trials: Iterable[Trial], radius: float) -> None:
+        """Takes up what was seen in an earlier life, in its order, and how small the region had become."""
         for trial in trials:
             if self._trials and trial.by == "model" and trial.state != "again" and not self._stride_on() and self._unmoved:
                 self._unmoved.pop(0)
             self.tell(trial)
+        self.radius = radius
 
     def ask(self) -> Proposal:
         """Where to go next. Raises ValueError before anything was told."""
