@@ -168,7 +168,8 @@ def simulate(seed: int, targets: tuple[float, ...], periods: int, as_json: bool)
         _t(
             f"{near} of {len(done)} within {trial.NEAR} point of the target, the farthest {worst:.2f}; "
             f"of the service that was promised, the farthest {promise:.2f}",
-            f"{len(done)} 例中 {near} 例与目标相差不超过 {trial.NEAR} 个百分点，最大偏差 {worst:.2f}；与所承诺满足率的最大偏差 {promise:.2f}",
+            f"{len(done)} 例中 {near} 例与目标相差不超过 {trial.NEAR} 个百分点，最大偏差 {worst:.2f}；"
+            f"与所承诺满足率的最大偏差 {promise:.2f}",
         )
     )
 
