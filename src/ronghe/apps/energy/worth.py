@@ -1,7 +1,8 @@
 """What a day was worth: what the meter says that it cost, against the time-of-use rule computed on the same measured load.
 
 The rule is followed through the quarter-hours of the day with a battery as the options describe it, from the state in which the rule itself
-left it the day before, with a month's peak of its own. Money is energy, wear, and what was added to the month's demand charge; what more is
+left it the day before, with a month's peak of its own. It decides each quarter-hour by the load of the one before, as the safe rule of the
+plant does: a rule that knew the load of the quarter-hour that begins could not have been run. Money is energy, wear, and what was added to the month's demand charge; what more is
 in store at the end of the day than at its beginning is credited at the cheapest price of the day, to both.
 
 Interval (95 %), of two independent sources, in quadrature (GUM, JCGM 100:2008):
@@ -65,15 +66,16 @@ def ruled(site: Site, quarters: Sequence[Quarter], prices: Prices, month: MonthS
     """The day under the rule from `stored` kWh on; `month` is the rule's own, and is not changed."""
     energies, cap, batteries = list(stored), month.cap if month.floor else np.inf, site.batteries
     grid, power = np.zeros(len(quarters)), np.zeros(len(quarters))
+    seen = quarters[0].net + quarters[0].other
     for t, quarter in enumerate(quarters):
         net = quarter.net + quarter.other
         ahead = prices.price[t : t + PER_DAY]
         wanted = [rule.power(b, e, ahead, HOURS, twice=month.floor > 0) for b, e in zip(batteries, energies, strict=True)]
-        powers = share(wanted, follow(sum(wanted), net, cap, max(site.export, -net)), batteries, energies, HOURS)
+        powers = share(wanted, follow(sum(wanted), seen, cap, max(site.export, -seen)), batteries, energies, HOURS)
         energies = [b.after(p, e, HOURS) for b, p, e in zip(batteries, powers, energies, strict=True)]
         power[t] = sum(powers)
         grid[t] = net + power[t]
-        cap = max(cap, float(grid[t]))
+        cap, seen = max(cap, float(grid[t])), net
     wear = sum(b.wear for b in batteries) / max(1, len(batteries))
     return Ruled(grid, power, tuple(energies), _money(grid, power, prices, month, wear) - _credit(batteries, stored, energies, prices))
 
