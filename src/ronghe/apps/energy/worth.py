@@ -2,8 +2,10 @@
 
 The rule is followed through the quarter-hours of the day with a battery as the options describe it, from the state in which the rule itself
 left it the day before, with a month's peak of its own. It decides each quarter-hour by the load of the one before, as the safe rule of the
-plant does: a rule that knew the load of the quarter-hour that begins could not have been run. Money is energy, wear, and what was added to the month's demand charge; what more is
-in store at the end of the day than at its beginning is credited at the cheapest price of the day, to both.
+plant does: a rule that knew the load of the quarter-hour that begins could not have been run.
+
+Money is energy, wear, and what was added to the month's demand charge; what more is in store at the end of the day than at its beginning
+is credited at the cheapest price of the day, to both.
 
 Interval (95 %), of two independent sources, in quadrature (GUM, JCGM 100:2008):
 

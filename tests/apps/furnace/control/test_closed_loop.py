@@ -37,7 +37,7 @@ def test_off_by_a_fifth_in_eight_parameters_it_costs_little_more_and_passes_no_l
 
 
 def test_what_it_does_not_do_can_be_seen_without_it(filling: trial.Case, best: trial.Run) -> None:
-    """The protocol tells the difference: no learning and no distance from limits costs twice as much in one corner; in another the tank runs over."""
+    """The protocol tells the difference: without learning one corner costs twice as much; in another the tank runs over."""
     corner, other = trial.corners(filling.process, 2)
     assert trial.run(filling, trial.believing(filling, corner), 0).cost > 1.5 * best.cost
     assert trial.run(filling, trial.believing(filling, other), 0).violations > 0
