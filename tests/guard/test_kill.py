@@ -93,7 +93,7 @@ def test_kill_9_writes_nothing_twice_and_forgets_nothing(worker: subprocess.Pope
         assert worker.stdout.readline().strip() == "dead"
         assert Ledger.verify(tmp_path / "ledger").ok
     written = [float(line) for line in (tmp_path / "device").read_text().split()]
-    assert len(written) > 3
+    assert len(written) > 10
     assert len(set(written)) == len(written), "written twice"
     entries = list(Ledger.read(tmp_path / "ledger"))
     assert {e.body["written"] for e in entries if e.kind == "guard.write"} >= set(written), "written without an intent"
