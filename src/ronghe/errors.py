@@ -12,11 +12,14 @@ RongheError
 │   ├── StoreFull       no space: nothing acknowledged is lost, new samples wait
 │   ├── StoreLocked     another process writes to it
 │   └── BadQuery        a query that cannot be answered as asked
+├── BusError            moving messages between nodes
+│   └── BusFull         no room: nothing acknowledged is lost, whoever sends keeps what it has
 ├── GuardError          the guard's own set-up or a request that names nothing
 ├── LedgerError         the record is broken or was changed
 ├── ModelError          a model package that does not fit, is damaged, or is used outside its limits
 ├── TwinError           a twin that cannot be read, or whose model fails
 ├── AppError            an app's input cannot be used
+├── CloudError          the centre: a fleet, a roll-out, a tenant or a query that cannot be served as asked
 └── MissingExtra        an optional part is not installed; names the pip command
 """
 
@@ -108,6 +111,12 @@ class StoreLocked(HistorianError): ...
 class BadQuery(HistorianError): ...
 
 
+class BusError(RongheError): ...
+
+
+class BusFull(BusError): ...
+
+
 class GuardError(RongheError): ...
 
 
@@ -121,6 +130,9 @@ class TwinError(RongheError): ...
 
 
 class AppError(RongheError): ...
+
+
+class CloudError(RongheError): ...
 
 
 class MissingExtra(RongheError):

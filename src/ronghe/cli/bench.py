@@ -16,6 +16,10 @@ BENCHES = {
     "historian": Text("10,000 tags x 1,000 samples, against DuckDB, SQLite, PostgreSQL and others", "历史库对比"),
     "inspect": Text("our inspector beside PatchCore and EfficientAD style networks: AUROC and CPU time", "外观检测对比：AUROC 与 CPU 用时"),
     "mpc": Text("predictive control with a model 20 % off, against one that knows everything", "模型失配 20 % 的预测控制，对比全知控制"),
+    "bus": Text("samples acknowledged at the edge and at the centre, beside bare JetStream and MQTT", "边缘到中心的消息总线对比"),
+    "outage": Text("24 h of 5,000 tags with the link cut, the edge and a hub server killed", "断网、断电与主节点故障下的 24 小时"),
+    "scale": Text("one long query and one fan-out, on one process and on a two-node Ray cluster", "单进程与两节点 Ray 集群对比"),
+    "serve": Text("models as a service, beside a bare endpoint and MLflow's", "模型服务对比"),
     "loop": Text("sample in to decision out; and 10,000 tags at 1 Hz through one node", "闭环时延与单节点负载"),
     "soak": Text(
         "7 days of the demonstration's energy corner and furnace in auto, with everything failing in turn",

@@ -1,0 +1,36 @@
+"""Names of what is moved: `ronghe.ENTERPRISE.SITE.AREA.NODE.KIND`, so that one plant, one site or one kind is one wildcard."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote, unquote
+
+ROOT: Final = "ronghe"
+SAMPLES: Final = "samples"
+"""Batches of samples: `wire` bytes."""
+LEDGER: Final = "ledger"
+"""Entries of the guard's ledger, as JSON lines: what was done and what it was worth."""
+STREAM: Final = "RONGHE"
+"""The JetStream stream that holds them all."""
+
+
+def subject(plant: str, node: str, kind: str) -> str:
+    """The subject of what `node` of the plant `path` sends. Every part is percent-encoded where NATS would misread it (dot, space, *, >)."""
+    return ".".join([ROOT, *map(_part, plant.split("/")), _part(node), kind])
+
+
+def of_node(plant: str, node: str) -> str:
+    """The pattern of all that a node may send: what its certificate permits it to publish."""
+    return subject(plant, node, ">")
+
+
+def origin(subject: str) -> tuple[str, str, str]:
+    """(plant path, node, kind) of a subject. Raises ValueError for one that is not of ours."""
+    root, *plant, node, kind = subject.split(".")
+    if root != ROOT or not plant:
+        raise ValueError(f"not a subject of ours: {subject}")
+    return "/".join(map(unquote, plant)), unquote(node), kind
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="-_").replace(".", "%2E").replace("~", "%7E")
