@@ -15,7 +15,7 @@ STREAM: Final = "RONGHE"
 
 
 def subject(plant: str, node: str, kind: str) -> str:
-    """The subject of what `node` of the plant `path` sends. Every part is percent-encoded where NATS would misread it (dot, space, *, >)."""
+    """The subject of what `node` of the plant `path` sends. Every part XX (dot, space, *, >)."""
     return ".".join([ROOT, *map(_part, plant.split("/")), _part(node), kind])
 
 
