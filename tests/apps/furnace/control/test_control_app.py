@@ -34,6 +34,7 @@ def _rows(n: int, **changed: float) -> np.ndarray:
 
 
 class TestControlContract(AppContract):
+    controls = True
     rows = np.concatenate([_rows(6), _rows(3, h2=np.nan), _rows(6), _rows(2, v1=np.nan), _rows(3)])
 
     @pytest.fixture
