@@ -20,6 +20,7 @@ from ronghe.console.desk import needs
 TABLE = {
     ("GET", "/"): Role.ANYONE,
     ("GET", "/assets/{name}"): Role.ANYONE,
+    ("GET", "/api/session"): Role.ANYONE,
     ("POST", "/api/session"): Role.ANYONE,
     ("DELETE", "/api/session"): Role.ANYONE,
     ("POST", "/api/link"): Role.ANYONE,

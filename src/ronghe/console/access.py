@@ -13,7 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from litestar.handlers.base import BaseRouteHandler
 
-from ronghe.console.desk import Call, desk_of
+from ronghe.console.desk import Call, front_of
 from ronghe.console.failures import Refused
 from ronghe.console.roles import Role
 from ronghe.console.users import SESSION_LIFE
@@ -27,7 +27,7 @@ def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     """Litestar guard of the whole application. Raises Refused (401, 403); sets `call.user`."""
     call = cast(Call, connection)
     token = session_token(call)
-    user = desk_of(call).users.who(token) if token else None
+    user = front_of(call).users.who(token) if token else None
     call.scope["user"] = user
     needed = handler.opt.get("role")
     if not isinstance(needed, Role):
@@ -59,11 +59,11 @@ def _own_page_only(call: Call) -> None:
 
 def session_token(call: Call) -> str:
     """The token of the session cookie; empty where there is none."""
-    return call.cookies.get(desk_of(call).cookie, "")
+    return call.cookies.get(front_of(call).cookie, "")
 
 
 def session_cookie(call: Call, token: str) -> Cookie:
     """The cookie for a session token; an empty token takes it back. `Secure` wherever the page itself came by TLS."""
     life = SESSION_LIFE // 1_000_000_000 if token else 0
     secure = call.url.scheme == "https"
-    return Cookie(key=desk_of(call).cookie, value=token, httponly=True, samesite="strict", secure=secure, path="/", max_age=life)
+    return Cookie(key=front_of(call).cookie, value=token, httponly=True, samesite="strict", secure=secure, path="/", max_age=life)

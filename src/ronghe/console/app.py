@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from litestar import Litestar, Router
@@ -10,10 +10,11 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ControllerRouterHandler
 
 import ronghe
 from ronghe.console import access, alarms, asks, autonomy, cases, factory, failures, live, page, people, record, session, state, trend
-from ronghe.console.desk import Desk, needs
+from ronghe.console.desk import Desk, Front, needs
 from ronghe.console.headers import add_headers
 from ronghe.console.roles import Role
 from ronghe.console.throttle import Throttle
@@ -37,15 +38,19 @@ API = [
 
 def create_app(node: Node, users: Users) -> Litestar:
     """The console of a node as an ASGI application. The node is started and stopped by the caller, in the same event loop."""
-    desk = Desk(node, users, Throttle(node.clock))
+    return application(Desk(node, users, Throttle(node.clock)), API, "Ronghe console")
+
+
+def application(front: Front, api: Sequence[ControllerRouterHandler], title: str) -> Litestar:
+    """A console as an ASGI application: the handlers in `api` and the page, behind the rules that hold for every console."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         yield
-        desk.closing.set()
+        front.closing.set()
 
     return Litestar(
-        route_handlers=[*API, page.index, page.asset],
+        route_handlers=[*api, page.index, page.asset],
         guards=[access.check],
         exception_handlers=failures.HANDLERS,
         before_send=[add_headers],
@@ -53,13 +58,13 @@ def create_app(node: Node, users: Users) -> Litestar:
             backend="gzip", gzip_compress_level=5, exclude=["/api/stream", "^/api/plant$", "^/$", "/assets/"]
         ),
         openapi_config=OpenAPIConfig(
-            title="Ronghe console",
+            title=title,
             version=ronghe.__version__,
             openapi_router=Router("/api/schema", route_handlers=[], opt=needs(Role.VIEWER)),
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         ),
         lifespan=[lifespan],
         request_max_body_size=100_000,
-        state=State({"desk": desk}),
+        state=State({"desk": front}),
         logging_config=None,
     )

@@ -1,4 +1,4 @@
-"""What every request handler works with: the node, its people, and the state of the console itself."""
+"""What every request handler works with: the thing behind the console, its people, and the state of the console itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 from litestar import Request
 from litestar.datastructures import State
@@ -19,6 +20,26 @@ from ronghe.edge.node import Node
 
 Call = Request[User | None, Any, State]
 """A request; `call.user` is the person, or None before signing in."""
+
+Kind = Literal["node", "centre"]
+
+
+class Front(Protocol):
+    """What a console needs to let people in, whether a node stands behind it or a centre. `closing` ends what is still being answered."""
+
+    users: Users
+    throttle: Throttle
+    cookie: str
+    closing: asyncio.Event
+
+    @property
+    def kind(self) -> Kind:
+        """What stands behind the console."""
+        ...
+
+    def note(self, kind: str, body: dict[str, Any]) -> None:
+        """Puts a change of people or their rights into the record."""
+        ...
 
 
 @dataclass(slots=True)
@@ -35,12 +56,31 @@ class Desk:
     plant: tuple[int, tuple[bytes, bytes]] | None = None  # the answer of /api/plant, plain and gzipped, and for how many tags it was made
 
     def __post_init__(self) -> None:
-        # Cookies know no port: two plants on one machine must not sign each other's people out.
-        self.cookie = f"ronghe_{hashlib.sha256(str(self.node.folder.resolve()).encode()).hexdigest()[:8]}"
+        self.cookie = cookie_name(self.node.folder)
+
+    @property
+    def kind(self) -> Kind:
+        """A node."""
+        return "node"
+
+    def note(self, kind: str, body: dict[str, Any]) -> None:
+        """An entry of the node's ledger."""
+        self.node.ledger.append(kind, body)
+
+
+def cookie_name(folder: Path) -> str:
+    """Cookies know no port: two consoles on one machine must not sign each other's people out."""
+    return f"ronghe_{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+
+
+def front_of(call: Call) -> Front:
+    """What lets people in, of the console that a request belongs to."""
+    front: Front = call.app.state["desk"]
+    return front
 
 
 def desk_of(call: Call) -> Desk:
-    """The desk that a request belongs to."""
+    """The desk that a request belongs to; of a node's console."""
     desk: Desk = call.app.state["desk"]
     return desk
 

@@ -9,7 +9,7 @@ from litestar import Response, delete, get, post
 from litestar.params import JSONBody
 
 from ronghe.console.access import session_cookie, session_token
-from ronghe.console.desk import Call, desk_of, needs, person
+from ronghe.console.desk import Call, Kind, front_of, needs, person
 from ronghe.console.failures import Refused
 from ronghe.console.roles import Role
 from ronghe.console.users import User, UsersUnavailable
@@ -21,6 +21,13 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     role: str
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands behind this console, and who is signed in to it; `me` is None while nobody is."""
+
+    of: Kind
+    me: Me | None
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,20 +74,26 @@ def me(request: Call) -> Me:
     return _me(person(request))
 
 
+@get("/api/session", opt=needs(Role.ANYONE), sync_to_thread=False)
+def session(request: Call) -> Session:
+    """Which page this is, and whether somebody has to sign in first."""
+    return Session(of=front_of(request).kind, me=_me(request.user) if request.user is not None else None)
+
+
 @post("/api/session", opt=needs(Role.ANYONE), status_code=200)
 async def sign_in(request: Call, data: JSONBody[SignIn]) -> Response[Me]:
     """Signs in: sets the session cookie. 401 when name and password do not fit, 429 after too many tries."""
     token = await _check(request, data.name, data.password)
     if token is None:
         raise Refused(401, Text("name and password do not fit", "用户名或密码不正确"), Text("try again", "请重试"))
-    user = await asyncio.to_thread(desk_of(request).users.get, data.name)
+    user = await asyncio.to_thread(front_of(request).users.get, data.name)
     return Response(_me(user), cookies=[session_cookie(request, token)])
 
 
 @delete("/api/session", opt=needs(Role.ANYONE), status_code=204)
 async def sign_out(request: Call) -> Response[None]:
     """Signs out; no error when nobody was signed in."""
-    await asyncio.to_thread(desk_of(request).users.sign_out, session_token(request))
+    await asyncio.to_thread(front_of(request).users.sign_out, session_token(request))
     return Response(None, status_code=204, cookies=[session_cookie(request, "")])
 
 
@@ -88,42 +101,42 @@ async def sign_out(request: Call) -> Response[None]:
 async def look_at_link(request: Call, data: JSONBody[Token]) -> LinkOwner:
     """Whose one-time link it is. 400 when it was used or is too old."""
     _not_too_often(request)
-    return LinkOwner(name=await asyncio.to_thread(desk_of(request).users.link_for, data.token))
+    return LinkOwner(name=await asyncio.to_thread(front_of(request).users.link_for, data.token))
 
 
 @post("/api/link/use", opt=needs(Role.ANYONE), status_code=200)
 async def use_link(request: Call, data: JSONBody[Redeem]) -> Response[Me]:
     """Uses a one-time link: sets the password and signs in."""
-    desk = desk_of(request)
+    front = front_of(request)
     _not_too_often(request)
-    user = await asyncio.get_running_loop().run_in_executor(desk.users.passwords, desk.users.redeem, data.token, data.name, data.password)
-    token = await asyncio.to_thread(desk.users.open_session, user.name)
+    user = await asyncio.get_running_loop().run_in_executor(front.users.passwords, front.users.redeem, data.token, data.name, data.password)
+    token = await asyncio.to_thread(front.users.open_session, user.name)
     return Response(_me(user), cookies=[session_cookie(request, token)])
 
 
 @post("/api/me/password", opt=needs(Role.VIEWER), status_code=200)
 async def change_password(request: Call, data: JSONBody[Change]) -> Response[Me]:
     """Changes one's own password; all other sessions end."""
-    desk, user = desk_of(request), person(request)
+    front, user = front_of(request), person(request)
     if await _check(request, user.name, data.old) is None:
         raise Refused(400, Text("the old password is not right", "原密码不正确"))
-    await asyncio.get_running_loop().run_in_executor(desk.users.passwords, desk.users.set_password, user.name, data.new)
-    token = await asyncio.to_thread(desk.users.open_session, user.name)
+    await asyncio.get_running_loop().run_in_executor(front.users.passwords, front.users.set_password, user.name, data.new)
+    token = await asyncio.to_thread(front.users.open_session, user.name)
     return Response(_me(user), cookies=[session_cookie(request, token)])
 
 
 async def _check(request: Call, name: str, password: str) -> str | None:
     """A session token, or None when name and password do not fit. Raises Refused (429) after too many tries."""
-    desk, place = desk_of(request), _place(request)
+    front, place = front_of(request), _place(request)
     _not_too_often(request, name)
-    desk.throttle.trying(place, name)
+    front.throttle.trying(place, name)
     try:
-        token = await asyncio.get_running_loop().run_in_executor(desk.users.passwords, desk.users.sign_in, name, password)
+        token = await asyncio.get_running_loop().run_in_executor(front.users.passwords, front.users.sign_in, name, password)
     except UsersUnavailable:
-        desk.throttle.take_back(place, name)
+        front.throttle.take_back(place, name)
         raise
     if token is not None:
-        desk.throttle.succeeded(place, name)
+        front.throttle.succeeded(place, name)
     return token
 
 
@@ -132,7 +145,7 @@ def _place(request: Call) -> str:
 
 
 def _not_too_often(request: Call, name: str = "") -> None:
-    wait = desk_of(request).throttle.wait(_place(request), name)
+    wait = front_of(request).throttle.wait(_place(request), name)
     if wait:
         raise Refused(
             429,
@@ -142,4 +155,4 @@ def _not_too_often(request: Call, name: str = "") -> None:
         )
 
 
-HANDLERS = [me, sign_in, sign_out, look_at_link, use_link, change_password]
+HANDLERS = [me, session, sign_in, sign_out, look_at_link, use_link, change_password]
