@@ -1,0 +1,26 @@
+"""The application of the centre's console."""
+
+from __future__ import annotations
+
+from litestar import Litestar
+
+from ronghe.console import people, session
+from ronghe.console.app import application
+from ronghe.console.centre import fleet, models, placement, tenants
+from ronghe.console.centre.desk import Centre, CentreDesk
+from ronghe.console.throttle import Throttle
+from ronghe.console.users import Users
+
+API = [
+    *session.HANDLERS,
+    *fleet.HANDLERS,
+    *models.HANDLERS,
+    *placement.HANDLERS,
+    *tenants.HANDLERS,
+    *people.HANDLERS,
+]
+
+
+def create_centre_app(centre: Centre, users: Users) -> Litestar:
+    """The console of a centre as an ASGI application. The centre is started and stopped by the caller, in the same event loop."""
+    return application(CentreDesk(centre, users, Throttle(centre.clock)), API, "Ronghe centre")
