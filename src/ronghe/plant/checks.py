@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from ronghe.errors import RongheError
 from ronghe.plant import units
-from ronghe.plant.model import Connection, Property, Tag
+from ronghe.plant.model import CentreSpec, Connection, Property, Tag, takes
 from ronghe.plant.problems import Problems, nearest
+from ronghe.plant.quantity import parse_bandwidth, parse_size
 from ronghe.signals.when import parse_duration
 
 TAGS: Final = "tags.csv"
@@ -220,6 +221,24 @@ def check_keep(keep: str, line: int, problems: Problems) -> None:
             problems.error(PLANT, line, f"keep: {keep[:80]} is less than an hour", f"keep：{keep[:80]} 不足一小时")
     except RongheError as e:
         problems.raised(PLANT, line, e, "keep")
+
+
+def check_centre(centre: CentreSpec, line: Callable[..., int], tags: Collection[str], apps: Collection[str], problems: Problems) -> None:
+    """What goes to the centre exists, and its limits are a bandwidth and a size."""
+    for pattern in centre.send:
+        app = f"{RESERVED}/{computed_by(pattern)}" if computed_by(pattern) else ""
+        known = any(takes(pattern, tag) for tag in tags) or any(takes(app or pattern, f"{RESERVED}/{name}") for name in apps)
+        if not known:
+            places = {"/".join(t.split("/")[:n]) for t in tags for n in range(1, t.count("/") + 2)} | {f"{RESERVED}/{a}" for a in apps}
+            what = f"send: no tag is called {pattern[:80]!r}", f"send：没有与 {pattern[:80]!r} 相符的测点"
+            problems.error(PLANT, line("send"), *what, nearest(pattern, places))
+    for key, parse in (("bandwidth", parse_bandwidth), ("most", parse_size)):
+        text = getattr(centre, key)
+        try:
+            if text or key == "most":
+                parse(text)
+        except RongheError as e:
+            problems.raised(PLANT, line(key), e, key)
 
 
 def check_use(connections: dict[str, Connection], tags: dict[str, Tag], line: Callable[..., int], problems: Problems) -> None:

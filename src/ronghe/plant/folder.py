@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -21,7 +21,21 @@ from ronghe.plant.checks import DICTIONARY, PLANT, TAGS
 from ronghe.plant.fields import read_fields
 from ronghe.plant.limits import GuardCheck
 from ronghe.plant.locate import Lines
-from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, Lapse, Plant, Property, Tag, TwinSpec
+from ronghe.plant.model import (
+    AppSpec,
+    CentreSpec,
+    Connection,
+    Equipment,
+    GuardSpec,
+    HistorianSpec,
+    Lapse,
+    Placing,
+    Plant,
+    Property,
+    SiteSpec,
+    Tag,
+    TwinSpec,
+)
 from ronghe.plant.options import Find, OptionReader
 from ronghe.plant.problems import Problems, nearest
 from ronghe.plant.table import read_table
@@ -35,6 +49,8 @@ _log: Final = logging.getLogger(__name__)
 _DRIVERS: Final = "ronghe.drivers"
 _APPS: Final = "ronghe.apps"
 _TWINS: Final = "ronghe.twins"
+_OF_APPS: Final = ("uses", "equipment", "lapse", "place")  # keys that the table of any app may have
+_Own = TypeVar("_Own", bound=msgspec.Struct)
 
 
 def load(
@@ -99,10 +115,12 @@ def examine(
         tags=tags,
         connections=connections,
         apps=reader.apps(apps, tags),
+        sites=reader.sites(),
         twins=reader.twins(),
         guards=reader.guards(tags, dictionary, document),
         equipment=reader.equipment(tags),
         historian=reader.historian(),
+        centre=reader.centre(tags, document),
     )
     if check_guard is not None and not problems.errors(TAGS, DICTIONARY):
         told = {p.line for p in problems.found if p.file == PLANT}
@@ -171,7 +189,7 @@ class _Reader:
 
     def plant(self) -> tuple[str, Text]:
         """(path, name) of the `[plant]` table."""
-        known = ("plant", "equipment", "historian", "connections", "apps", "twins", "guards")
+        known = ("plant", "equipment", "historian", "centre", "connections", "apps", "sites", "twins", "guards")
         for key in self.tables:
             if key not in known:
                 what = f"unknown table {key[:80]!r}; possible: {', '.join(known)}", f"未知的表 {key[:80]!r}；可用：{', '.join(known)}"
@@ -195,6 +213,15 @@ class _Reader:
             return HistorianSpec()
         if spec.keep:
             checks.check_keep(spec.keep, line("keep"), self.problems)
+        return spec
+
+    def centre(self, tags: dict[str, Tag], document: _Document) -> CentreSpec:
+        """The `[centre]` table."""
+        line = partial(self.lines.of, "centre")
+        spec = read_fields(CentreSpec, self._table("centre"), file=PLANT, line=line, problems=self.problems)
+        if spec is None:
+            return CentreSpec()
+        checks.check_centre(spec, line, tags, document.table("apps"), self.problems)
         return spec
 
     def connections(self, find: Find | None) -> tuple[dict[str, Connection], dict[str, Any]]:
@@ -230,21 +257,47 @@ class _Reader:
                 continue
             known = plugins.names(_APPS) if find is None else []
             kind = reader.kind(find or partial(plugins.load, _APPS), uses, ("app", "应用"), known, self.lines.of(*path, "uses"))
-            options = reader.read(kind and kind.Options, {k: v for k, v in table.items() if k not in ("uses", "equipment", "lapse")}, path)
-            lapse = self._lapse(table, path)
+            options = reader.read(kind and kind.Options, {k: v for k, v in table.items() if k not in _OF_APPS}, path)
+            lapse = self._own(Lapse, "lapse", table, path)
+            place = self._own(Placing, "place", table, path)
+            if place is not None:
+                self._known_sites(place, path)
             if kind is None:
                 continue
-            found[name] = AppSpec(name=name, uses=uses, equipment=equipment or "", lapse=lapse, options=options)
+            found[name] = AppSpec(name=name, uses=uses, equipment=equipment or "", lapse=lapse, place=place, options=options)
         return found
 
-    def _lapse(self, table: dict[str, Any], path: tuple[str, ...]) -> Lapse | None:
-        given = table.get("lapse")
+    def _own(self, kind: type[_Own], key: str, table: dict[str, Any], path: tuple[str, ...]) -> _Own | None:
+        """A table that every app may have."""
+        given = table.get(key)
         if given is None:
             return None
         if not isinstance(given, dict):
-            self.problems.error(PLANT, self.lines.of(*path, "lapse"), "lapse is no table", "lapse 不是表")
+            self.problems.error(PLANT, self.lines.of(*path, key), f"{key} is no table", f"{key} 不是表")
             return None
-        return read_fields(Lapse, given, file=PLANT, line=partial(self.lines.of, *path, "lapse"), problems=self.problems)
+        return read_fields(kind, given, file=PLANT, line=partial(self.lines.of, *path, key), problems=self.problems)
+
+    def _known_sites(self, place: Placing, path: tuple[str, ...]) -> None:
+        known = self._table("sites")
+        for site in place.sites or ():
+            if site not in known:
+                what = f"there is no [sites.{site[:80]}]", f"没有 [sites.{site[:80]}]"
+                self.problems.error(PLANT, self.lines.of(*path, "place", "sites"), *what, nearest(site, known))
+
+    def sites(self) -> dict[str, SiteSpec]:
+        """The sites; one at most is this node."""
+        reader = self._options()
+        found: dict[str, SiteSpec] = {}
+        for name, table in self._named("sites"):
+            spec = reader.read(SiteSpec, table, ("sites", name))
+            if spec is None:
+                continue
+            here = next((n for n, s in found.items() if not s.url), None)
+            if not spec.url and here is not None:
+                what = f"{here} and {name} have no url: only one can be this node", f"{here} 与 {name} 均无 url：本节点只能有一个"
+                self.problems.error(PLANT, self.lines.of("sites", name), *what)
+            found[name] = spec
+        return found
 
     def equipment(self, tags: dict[str, Tag]) -> dict[str, Equipment]:
         """The names of equipment; there is a tag below each."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, field
 
-from ronghe.signals.when import parse_time
+from ronghe.errors import RongheError
+from ronghe.signals.when import parse_duration, parse_time
 from ronghe.text import Text
 
 ValueType = Literal["float", "int", "bool", "text", "image"]
@@ -81,6 +84,40 @@ class Lapse(msgspec.Struct, frozen=True, kw_only=True):
             parse_time(time, 0)
 
 
+class Placing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the models of an app may run: each of their runs is answered within the deadline, at the cheapest site that can."""
+
+    deadline: Annotated[str, Meta(description="the longest that one run of its model may take, e.g. 50ms")]
+    sites: Annotated[
+        tuple[str, ...] | None,
+        Meta(
+            description="the [sites.NAME] it may use besides this node; else all, and of an app for safety those of kind device or edge"
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if parse_duration(self.deadline) <= 0:
+            raise RongheError(Text("the deadline must be longer than nothing", "时限必须大于零"))
+
+
+class SiteSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A `[sites.NAME]` table: a computer on which models may run, by the Open Inference Protocol v2; without a `url`, this node itself."""
+
+    kind: Annotated[Literal["device", "edge", "workshop", "centre"], Meta(description="how near it is to the machine")]
+    url: Annotated[str, Meta(description="http(s)://host:port of its endpoint; empty: this node")] = ""
+    title: Annotated[Text | None, Meta(description="what people call it; else its name")] = None
+    cost: Annotated[
+        float, Meta(ge=0, description="of one second of computing there, in one unit for all sites: money, or W, and costs are in J")
+    ] = 1.0
+    call: Annotated[float, Meta(ge=0, description="of each call, in the same unit")] = 0.0
+    api_key: Annotated[str, Meta(description="its key, from the environment; empty: none is asked for")] = ""
+    ca: Annotated[Path | None, Meta(description="PEM file of who signed its certificate; else those that the system trusts")] = None
+
+    def __repr__(self) -> str:
+        """Without the key, which must not be seen."""
+        return f"SiteSpec(kind={self.kind!r}, url={self.url!r})"
+
+
 class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     """An `[apps.NAME]` table: one app at work on one equipment."""
 
@@ -88,6 +125,7 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     uses: Annotated[str, Meta(description="which app, e.g. maintenance.detect")]
     equipment: Annotated[str, Meta(description="path of the equipment; its tags are the app's input")] = ""
     lapse: Annotated[Lapse | None, Meta(description="time-lapse, for simulators and recordings; none: the app lives in our time")] = None
+    place: Annotated[Placing | None, Meta(description="where its models may run; none: here, and no deadline is watched")] = None
     options: Annotated[Any, Meta(description="an instance of the app's own Options type")] = None
 
 
@@ -144,6 +182,28 @@ class HistorianSpec(msgspec.Struct, frozen=True, kw_only=True):
     keep: Annotated[str, Meta(description="how long samples are kept, e.g. 400d, at least 1h; empty: for ever")] = ""
 
 
+class CentreSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The `[centre]` table: what this node sends to the centre that it has joined (`ronghe join`); without one, it counts for nothing."""
+
+    send: Annotated[
+        tuple[str, ...],
+        Meta(description='which tags, by path or pattern: "line1/pump1" and all below it, "*/temperature", "apps/*"; empty: all of them'),
+    ] = ()
+    bandwidth: Annotated[str, Meta(description='the most that it may use of the line, e.g. "2 Mbit/s"; empty: no limit')] = ""
+    most: Annotated[
+        str, Meta(description='disk for what waits to be sent, e.g. "20 GB"; when it is full, the oldest goes first, and an alarm says so')
+    ] = "20 GB"
+
+    def sends(self, tag: str) -> bool:
+        """Whether the samples of a tag go to the centre."""
+        return not self.send or any(takes(pattern, tag) for pattern in self.send)
+
+
+def takes(pattern: str, tag: str) -> bool:
+    """Whether a path, or a pattern in which `*` is any text, is of this tag or of an equipment that it belongs to."""
+    return fnmatchcase(tag, pattern) or fnmatchcase(tag, pattern.rstrip("/") + "/*")
+
+
 class Plant(msgspec.Struct, frozen=True, kw_only=True):
     """The whole plant folder, checked: every reference between its parts holds."""
 
@@ -154,10 +214,12 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, Tag] = field(default_factory=dict)
     connections: dict[str, Connection] = field(default_factory=dict)
     apps: dict[str, AppSpec] = field(default_factory=dict)
+    sites: dict[str, SiteSpec] = field(default_factory=dict)
     twins: dict[str, TwinSpec] = field(default_factory=dict)
     guards: dict[str, GuardSpec] = field(default_factory=dict)
     equipment: dict[str, Equipment] = field(default_factory=dict)
     historian: HistorianSpec = HistorianSpec()
+    centre: CentreSpec = CentreSpec()
 
     def property_of(self, tag: str) -> Property:
         """The dictionary entry of a tag. Raises KeyError for an unknown tag."""

@@ -1,4 +1,4 @@
-"""Quantities as people write them in plant.toml: "50 1/min", "600..1450 1/min", "50 1/min per 1 min"."""
+"""Quantities as people write them in plant.toml: "50 1/min", "600..1450 1/min", "50 1/min per 1 min", "20 GB", "2 Mbit/s"."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ _NUMBER: Final = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3})?"
 _QUANTITY: Final = re.compile(rf"({_NUMBER})(?:\s*(\S.*))?", re.ASCII)
 _RANGE: Final = re.compile(rf"({_NUMBER})\s*\.\.(?!\.)\s*({_NUMBER})(?:\s*(\S.*))?", re.ASCII)
 _SPACED: Final = re.compile(rf"({_NUMBER})\s*(?:-|–|—|~|～|…|至|到|to|\.\.\.)\s*({_NUMBER})(?:\s*(\S.*))?")
+
+_BYTES: Final = {
+    **{prefix + "B": 1000**i for i, prefix in enumerate(("", "k", "M", "G", "T"))},
+    **{prefix + "iB": 1024**i for i, prefix in enumerate(("K", "M", "G", "T"), 1)},
+}
+_BITS_PER_S: Final = {
+    **{f"{prefix}bit/s": 1000**i for i, prefix in enumerate(("", "k", "M", "G"))},
+    **{f"{unit}/s": 8 * n for unit, n in _BYTES.items()},
+}
+_OTHERWISE: Final = {"bps": "bit/s", "b/s": "bit/s", "bits/s": "bit/s", "bit": "bit/s", "byte": "B", "bytes": "B", "by": "B", "k": "kB"}
 
 
 def parse_quantity(text: str) -> tuple[float, str]:
@@ -60,6 +70,39 @@ def parse_rate(text: str) -> tuple[float, str, int]:
             todo=_example("50 1/min per 1 min"),
         )
     return value, unit, ns
+
+
+def parse_size(text: str) -> int:
+    """Bytes of "20 GB": decimal prefixes (kB, MB, GB, TB), or binary ones (KiB, MiB, …). More than 0. Raises RongheError."""
+    return round(_amount(text, _BYTES, Text("a size", "数据量"), "20 GB"))
+
+
+def parse_bandwidth(text: str) -> float:
+    """bit/s of "2 Mbit/s", "500 kbit/s", or of bytes: "1 MB/s". More than 0. Raises RongheError."""
+    return _amount(text, _BITS_PER_S, Text("a bandwidth", "带宽"), "2 Mbit/s")
+
+
+def _amount(text: str, units: dict[str, int], kind: Text, example: str) -> float:
+    match = _QUANTITY.fullmatch(text.strip())
+    number, unit = (match[1], (match[2] or "").strip()) if match else ("", "")
+    if unit not in units:
+        near = _respelt(unit, units)
+        what = Text(f"{text!r} is not {kind.en}", f"{text!r} 不是{kind.zh}")
+        raise RongheError(what, todo=_example(f"{number} {near}" if near else example))
+    value = _finite(number, text) * units[unit]
+    if value < 1:
+        raise RongheError(Text(f"{text!r} is nothing", f"{text!r} 须大于 0"), todo=_example(example))
+    return value
+
+
+def _respelt(unit: str, units: dict[str, int]) -> str:
+    """The unit that was probably meant by another case or a common other spelling (gb, Mbps, kbit), or ""."""
+    low = unit.lower()
+    for tail, meant in _OTHERWISE.items():
+        if meant in units and low.endswith(tail) and low.removesuffix(tail) in ("", "k", "m", "g", "t"):
+            low = low.removesuffix(tail) + meant.lower()
+            break
+    return next((u for u in units if u.lower() == low), "")
 
 
 def _finite(number: str, text: str) -> float:

@@ -11,7 +11,19 @@ import msgspec
 
 from ronghe.plant.fields import bare, described, extras
 from ronghe.plant.folder import Head
-from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, Property, Tag, TwinSpec, Worth
+from ronghe.plant.model import (
+    AppSpec,
+    CentreSpec,
+    Connection,
+    Equipment,
+    GuardSpec,
+    HistorianSpec,
+    Property,
+    SiteSpec,
+    Tag,
+    TwinSpec,
+    Worth,
+)
 from ronghe.plant.schema import installed
 
 _INTRO: Final = """\
@@ -38,6 +50,7 @@ meant. An editor that knows JSON Schema completes and checks `plant.toml` with
 - **Unit** 单位: a [UCUM](https://ucum.org) code: `Cel` (°C), `bar`, `kPa`, `kW`, `kW.h`, `m3/h`, `1/min`, `mm/s`, `%`, `{pcs}/h`,
   `kV.A{reactive}` (kvar). A common other spelling is recognised and the right one named. Units convert only where they measure the same
   thing; `1/min` is no `rad/s`, and a logarithmic unit (`dB`, `[pH]`) converts to nothing else.
+- **Size** 数据量: `20 GB`, `512 MiB`. **Bandwidth** 带宽: `2 Mbit/s`, `500 kbit/s`, `1 MB/s`.
 - **Range** 范围: `600..1450 1/min`. **Rate** 变化速率: `50 1/min per 1 min`.
 - **Path** of a tag or equipment 路径: words of letters (also Chinese), digits, `_`, `-`, `.`, with `/` between them.
 - **Name** 名称: a text, or one in each language: `{ en = "Pump station", zh = "泵站" }`.
@@ -69,6 +82,9 @@ def _toml() -> Iterator[str]:
     yield "### `[historian]` · 历史数据库\n"
     yield f"{_said(HistorianSpec)}\n"
     yield from _fields(HistorianSpec)
+    yield "### `[centre]` · 中心\n"
+    yield f"{_said(CentreSpec)}\n"
+    yield from _fields(CentreSpec)
     yield "### `[connections.NAME]` · 连接\n"
     yield f"{_said(Connection)}\n"
     yield from _fields(Connection, without=("name", "options"))
@@ -83,6 +99,9 @@ def _toml() -> Iterator[str]:
         yield f'#### `uses = "{name}"`\n'
         yield f"{_said(options)}\n"
         yield from _fields(options)
+    yield "### `[sites.NAME]` · 模型运行位置\n"
+    yield f"{_said(SiteSpec)}\n"
+    yield from _fields(SiteSpec)
     yield "### `[twins.NAME]` · 孪生体\n"
     yield f"{_said(TwinSpec)}\n"
     yield from _fields(TwinSpec, without=("name", "options"))

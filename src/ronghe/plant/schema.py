@@ -15,7 +15,7 @@ import msgspec
 from ronghe import plugins
 from ronghe.errors import RongheError
 from ronghe.plant.folder import Head
-from ronghe.plant.model import AppSpec, Connection, Equipment, GuardSpec, HistorianSpec, TwinSpec
+from ronghe.plant.model import AppSpec, CentreSpec, Connection, Equipment, GuardSpec, HistorianSpec, SiteSpec, TwinSpec
 
 _ENV: Final = {
     "title": "Secret",
@@ -43,7 +43,20 @@ def installed(group: str, *, ours: bool = False) -> dict[str, type[msgspec.Struc
 def schema(*, ours: bool = False) -> dict[str, Any]:
     """The schema of plant.toml with the options of everything installed; `ours`: only of what comes with Ronghe."""
     drivers, apps, twins = (installed(f"ronghe.{group}", ours=ours) for group in ("drivers", "apps", "twins"))
-    kinds = (Head, Equipment, HistorianSpec, GuardSpec, Connection, AppSpec, TwinSpec, *drivers.values(), *apps.values(), *twins.values())
+    kinds = (
+        Head,
+        Equipment,
+        HistorianSpec,
+        CentreSpec,
+        GuardSpec,
+        Connection,
+        AppSpec,
+        SiteSpec,
+        TwinSpec,
+        *drivers.values(),
+        *apps.values(),
+        *twins.values(),
+    )
     refs, parts = msgspec.json.schema_components(kinds, schema_hook=_other_types, ref_template="#/$defs/{name}")
     named = {kind: parts[ref["$ref"].removeprefix("#/$defs/")] for kind, ref in zip(kinds, refs, strict=True)}
     for kind in kinds:
@@ -52,9 +65,12 @@ def schema(*, ours: bool = False) -> dict[str, Any]:
         if part.get("type") == "object":
             part["additionalProperties"] = False
     guard = _closed(named[GuardSpec], without=("tag",))
+    site = _closed(named[SiteSpec])
+    site["properties"]["title"] = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Text"}]}
+    site["properties"]["api_key"] = {"$ref": "#/$defs/Secret"}
     plugged = {
         "connections": [_plugged(named[Connection], "driver", (), name, named[kind]) for name, kind in drivers.items()],
-        "apps": [_plugged(named[AppSpec], "uses", ("equipment", "lapse"), name, named[kind]) for name, kind in apps.items()],
+        "apps": [_plugged(named[AppSpec], "uses", ("equipment", "lapse", "place"), name, named[kind]) for name, kind in apps.items()],
         "twins": [_plugged(named[TwinSpec], "uses", (), name, named[kind]) for name, kind in twins.items()],
     }
     head, equipment = _closed(named[Head]), _closed(named[Equipment])
@@ -68,8 +84,10 @@ def schema(*, ours: bool = False) -> dict[str, Any]:
         "properties": {
             "plant": head,
             "historian": _closed(named[HistorianSpec]),
+            "centre": _closed(named[CentreSpec]),
             "equipment": {"type": "object", "additionalProperties": equipment},
             **{key: {"type": "object", "additionalProperties": {"oneOf": tables}} for key, tables in plugged.items()},
+            "sites": {"type": "object", "additionalProperties": site},
             "guards": {"type": "object", "additionalProperties": guard},
         },
         "required": ["plant"],
