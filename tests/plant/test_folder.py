@@ -93,6 +93,16 @@ def test_samples_are_kept_for_ever_unless_the_plant_says_otherwise(folder: Any) 
     assert ronghe.plant.load(folder.path, **folder.find).historian.keep == ""
 
 
+def test_what_goes_to_the_centre_is_chosen_by_path_or_pattern(folder: Any) -> None:
+    whole = ronghe.plant.load(folder.path, **folder.find).centre
+    assert (whole.bandwidth, whole.most) == ("", "20 GB")
+    assert whole.sends("line1/pump1/pressure")
+    folder.change(P, "[historian]", '[centre]\nsend = ["line1/pump1", "*/power", "apps/pump-health/sc*"]\n[historian]')
+    centre = ronghe.plant.load(folder.path, **folder.find).centre
+    tags = ["line1/pump1/pressure", "line1/meter/power", "apps/pump-health/score", "line1/pump12/pressure", "apps/pump-health/learned"]
+    assert [centre.sends(tag) for tag in tags] == [True, True, True, False, False]
+
+
 WRONG = [
     # file, written, changed to, line, words of the problem, meant
     (P, 'path = "acme/shanghai/water"', 'path = "acme/shang hai"', 2, "path", "acme/shang_hai"),
@@ -145,6 +155,13 @@ WRONG = [
     (P, 'keep = "400d"', 'keep = "400ms"', 37, "less than an hour", ""),
     (P, 'keep = "400d"', "keep = 400", 37, "keep: expected a text", ""),
     (P, 'keep = "400d"', 'kep = "400d"', 37, "unknown key 'kep'", "keep"),
+    (P, "[historian]", "[center]\n[historian]", 36, "unknown table 'center'", "centre"),
+    (P, "[historian]", '[centre]\nsend = ["line1/pmp1"]\n[historian]', 37, "no tag is called 'line1/pmp1'", "line1/pump1"),
+    (P, "[historian]", '[centre]\nsend = ["apps/pump-helth/*"]\n[historian]', 37, "no tag is called", "apps/pump-health"),
+    (P, "[historian]", '[centre]\nbandwidth = "2 Mbps"\n[historian]', 37, '"2 Mbit/s"', ""),
+    (P, "[historian]", '[centre]\nbandwidth = "2 bar"\n[historian]', 37, "bandwidth: '2 bar' is not a bandwidth", ""),
+    (P, "[historian]", '[centre]\nmost = "20"\n[historian]', 37, "not a size", ""),
+    (P, "[historian]", '[centre]\nmost = ""\n[historian]', 37, "not a size", ""),
     (P, '[equipment."line1/pump1"]', '[equipment."line1/pmp1"]', 33, "no tag lies below", "line1/pump1"),
     (P, '[equipment."line1/pump1"]', "[equipment.line1.pump1]", 33, "in quotes", ""),
     (P, 'name = { en = "Pump 1"', 'nam = { en = "Pump 1"', 34, "unknown key 'nam'", "name"),

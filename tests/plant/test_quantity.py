@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ronghe.errors import RongheError
-from ronghe.plant.quantity import parse_quantity, parse_range, parse_rate
+from ronghe.plant.quantity import parse_bandwidth, parse_quantity, parse_range, parse_rate, parse_size
 
 MINUTE = 60_000_000_000
 
@@ -32,6 +32,12 @@ MINUTE = 60_000_000_000
         (parse_rate, "50 1/min per min", (50.0, "1/min", MINUTE)),
         (parse_rate, "0.5 Cel per 10s", (0.5, "Cel", 10_000_000_000)),
         (parse_rate, "5 % 每 1 min", (5.0, "%", MINUTE)),
+        (parse_size, "20 GB", 20_000_000_000),
+        (parse_size, "1.5MiB", 1_572_864),
+        (parse_size, "4096 B", 4096),
+        (parse_bandwidth, "2 Mbit/s", 2e6),
+        (parse_bandwidth, "500kbit/s", 5e5),
+        (parse_bandwidth, "1 MB/s", 8e6),
     ],
 )
 def test_what_people_write_is_read(parse: Callable[[str], Any], text: str, result: Any) -> None:
@@ -45,6 +51,16 @@ def test_what_people_write_is_read(parse: Callable[[str], Any], text: str, resul
         (parse_quantity, "fast", "50 1/min"),
         (parse_quantity, "50 rpm", "50 1/min"),
         (parse_quantity, "1e999 bar", "too large"),
+        (parse_size, "20 gb", "20 GB"),
+        (parse_size, "20 Gbyte", "20 GB"),
+        (parse_size, "20 gib", "20 GiB"),
+        (parse_size, "20", "20 GB"),
+        (parse_size, "0 GB", "nothing"),
+        (parse_size, "much", "20 GB"),
+        (parse_bandwidth, "2 Mbps", "2 Mbit/s"),
+        (parse_bandwidth, "64 kbit", "64 kbit/s"),
+        (parse_bandwidth, "2 MB", "2 Mbit/s"),
+        (parse_bandwidth, "0 Mbit/s", "nothing"),
         (parse_range, "600-1450 rpm", "600..1450 1/min"),
         (parse_range, "600～1450 rpm", "600..1450 1/min"),
         (parse_range, "600 to 1450 1/min", "600..1450 1/min"),

@@ -13,7 +13,7 @@ import pytest
 
 from ronghe.plant import reference, schema
 from ronghe.plant.folder import Head
-from ronghe.plant.model import Equipment, GuardSpec, HistorianSpec, Property, Tag, Worth
+from ronghe.plant.model import CentreSpec, Equipment, GuardSpec, HistorianSpec, Property, Tag, Worth
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -64,7 +64,7 @@ def test_the_schema_knows_every_key_of_a_real_folder() -> None:
             assert set(known[0]["required"]) <= set(table) <= set(known[0]["properties"])
 
 
-@pytest.mark.parametrize("kind", [Head, Equipment, HistorianSpec, Property, Tag, GuardSpec, Worth])
+@pytest.mark.parametrize("kind", [Head, Equipment, HistorianSpec, CentreSpec, Property, Tag, GuardSpec, Worth])
 def test_every_field_says_what_it_means(kind: type[msgspec.Struct]) -> None:
     for field in msgspec.structs.fields(kind):
         assert reference.meaning(field.type), field.name

@@ -90,9 +90,7 @@ class Placing(msgspec.Struct, frozen=True, kw_only=True):
     deadline: Annotated[str, Meta(description="the longest that one run of its model may take, e.g. 50ms")]
     sites: Annotated[
         tuple[str, ...] | None,
-        Meta(
-            description="the [sites.NAME] it may use besides this node; else all, and of an app for safety those of kind device or edge"
-        ),
+        Meta(description="the [sites.NAME] it may use besides this node; else all; of an app for safety, those of kind device or edge"),
     ] = None
 
     def __post_init__(self) -> None:
