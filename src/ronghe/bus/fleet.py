@@ -13,8 +13,30 @@ import msgspec
 from ronghe.text import Text
 
 
+class Joining(msgspec.Struct, frozen=True, kw_only=True):
+    """A node's request to join (`POST /fleet/join`). Its private key stays where it was made; only the request (PEM, PKCS #10) leaves."""
+
+    secret: str  # of the token, hex
+    plant: str  # path of the plant folder that joins
+    title: Text
+    request: str
+
+
+class Joined(msgspec.Struct, frozen=True, kw_only=True):
+    """The centre's answer, to joining and to renewing: a certificate (PEM) for the node's key, and where the hub is."""
+
+    node: str
+    plant: str
+    certificate: str
+    hub: str
+    trusted: tuple[str, ...] = ()
+
+
 class WantedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """This app is to run this package. `serial` grows with every release of a name: an older one is a replay and is refused."""
+    """This app is to run this package. `serial` grows with every release of a name: an older one is a replay and is refused.
+
+    An empty `hash`: it is to run what its plant folder names, as before it was ever given one.
+    """
 
     app: str
     name: str
@@ -24,6 +46,8 @@ class WantedModel(msgspec.Struct, frozen=True, kw_only=True):
     size: int  # bytes of the zip
     serial: int
     slowest_ms: float | None = None  # refused when one run takes longer on the node's own hardware
+    proof: str = ""  # JSON of `models.statement.Proof`: the signed release, and how its key came in
+    back: bool = False  # to what ran before: the node still has it, and takes nothing else that is older
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,3 +110,4 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     log: tuple[tuple[int, str, str], ...] = ()  # (ns, level, line) since the last report
     answers: dict[str, Any] = {}  # by order id
     placement: Any = None  # what `models.placement` says, JSON
+    said: Text | None = None  # why the wanted configuration does not run
