@@ -163,4 +163,3 @@ def store_folder(plant: Path) -> Path:
     if not (plant / "plant.toml").exists():
         raise ModelError(Text("not a plant folder: plant.toml is missing", "不是工厂文件夹：缺少 plant.toml"), where=str(plant))
     return plant / ".ronghe" / "models"
-

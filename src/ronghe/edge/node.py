@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +41,7 @@ from ronghe.edge.storehealth import StoreHealth
 from ronghe.errors import AppError, ConnectError, RongheError
 from ronghe.guard import Guard, Ledger
 from ronghe.historian import Historian
+from ronghe.models.delivery import Store
 from ronghe.picture import Picture
 from ronghe.plant import Plant
 from ronghe.signals import Batch, Latest, TagIndex
@@ -87,10 +89,11 @@ class Node:
         self.journal = Journal(self.ledger.append)
         self.alarms = Alarms(self.folder / "alarms", record=lambda event, body: self.journal.put(f"alarm.{event}", body), clock=clock)
         self._conditions = Conditions(plant, self.alarms, clock)
-        self._system = self._conditions.say
+        self.say = self._system = self._conditions.say
         self.guard = Guard(
             plant, self.latest, self.ledger, self.write, clock=clock, folder=self.folder, history=self._history, held=self.held
         )
+        self.models = Store(self.folder / "models", clock=clock)
         self.drivers: dict[str, Driver] = {}
         self.runners: dict[str, Runner] = {}
         self.broken: dict[str, AppState] = {}  # apps that could not be started
@@ -124,9 +127,10 @@ class Node:
         self._tasks.append(asyncio.create_task(self.guard.warm(), name="twins"))
         for name in self.plant.connections:
             self._start_connection(name)
-        held = {t.tag for t in self.plant.tags.values() if t.connection in self.drivers and self.drivers[t.connection].by_exception}
+        for event in self.models.recover():
+            log.warning("models: %s", event.text)
         for name in self.plant.apps:
-            self._start_app(name, held)
+            self.start_app(name)
         if by_itself:
             self._tasks.append(asyncio.create_task(self._beat(), name="beat"))
             self._tasks.append(asyncio.create_task(self._pulse(), name="pulse"))
@@ -204,22 +208,57 @@ class Node:
 
     # --- apps -------------------------------------------------------------------------------------------------------------------
 
-    def _start_app(self, name: str, held: set[str]) -> None:
+    def make_app(self, name: str, model: Path | None = None, state: Path | None = None) -> App:
+        """The app of this name in plant.toml, with this model package instead of what its options name, and another state folder.
+
+        Raises what its constructor raises.
+        """
         spec = self.plant.apps[name]
-        state = self.folder / "apps" / name
+        state = state or self.folder / "apps" / name
         state.mkdir(parents=True, exist_ok=True)
+        plant = self.plant if spec.lapse is None else slowed(self.plant, spec.lapse.pace)
+        kind = self._find_app(spec.uses)
+        options = spec.options
+        if model is not None:
+            options = msgspec.structs.replace(kind.Options() if options is None else options, model=str(model.resolve()))
+        app: App = kind(name, plant, spec.equipment, options, state)
+        return app if spec.lapse is None else Lapsed(app, spec.lapse)
+
+    def takes_model(self, name: str) -> bool:
+        """Whether the options of this app have a `model`."""
         try:
-            plant = self.plant if spec.lapse is None else slowed(self.plant, spec.lapse.pace)
-            app: App = self._find_app(spec.uses)(name, plant, spec.equipment, spec.options, state)
-            if spec.lapse is not None:
-                app = Lapsed(app, spec.lapse)
-            runner = Runner(app, self.index, lambda result, at: self._from_app(name, result, at), held=held)
+            return "model" in self._find_app(self.plant.apps[name].uses).Options.__struct_fields__
+        except RongheError:
+            return False
+
+    def start_app(self, name: str) -> None:
+        """Starts an app with its model in the store, or with the one before, or with its own: the newest that it takes."""
+        spec = self.plant.apps[name]
+        held = {t.tag for t in self.plant.tags.values() if t.connection in self.drivers and self.drivers[t.connection].by_exception}
+        try:
+            runner = Runner(self._first_app(name), self.index, lambda result, at: self._from_app(name, result, at), held=held)
         except (Exception, SystemExit) as e:  # an app that calls sys.exit() does not end the node
             _log_failure(f"app {name} does not start", e)
             self.broken[name] = AppState(uses=spec.uses, equipment=spec.equipment, state="failed", reason=reason_of(e))
             return
+        self.broken.pop(name, None)
         self.runners[name] = runner
         runner.start()
+
+    def _first_app(self, name: str) -> App:
+        """Only where an older model works, it was the newer that did not."""
+        failed: list[BaseException] = []
+        for model in self.models.choices(name):
+            try:
+                app = self.make_app(name, model)
+            except (Exception, SystemExit) as e:
+                failed.append(e)
+                continue
+            for e in failed:
+                _log_failure(f"app {name}: its model is taken back", e)
+                self.models.back(name, reason_of(e))
+            return app
+        raise failed[0]
 
     def _from_app(self, name: str, result: Result, at: int) -> None:
         """In the app's thread: hands a result over to the loop, where alarms and guard live."""

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from ronghe.apps.contract import App, Page, Question, Result
+from ronghe.apps.contract import App, Page, Question, Result, Wants
 from ronghe.errors import AppError, RongheError
 from ronghe.guard import ChangeCase
 from ronghe.picture import Picture
@@ -73,7 +73,14 @@ class _Asked:
             self.answer.set_exception(e if isinstance(e, RongheError) else AppError(reason_of(e)))
 
 
-_Job = Batch | int | tuple[str, str] | ChangeCase | _Asked | Picture
+class _Swap:
+    """Another app is to take over, and how both are made."""
+
+    def __init__(self, make: Callable[[], App], again: Callable[[], App], answer: Future[float]) -> None:
+        self.make, self.again, self.answer = make, again, answer
+
+
+_Job = Batch | int | tuple[str, str] | ChangeCase | _Asked | _Swap | Picture
 
 
 class Runner:
@@ -85,16 +92,14 @@ class Runner:
     def __init__(
         self, app: App, index: TagIndex, took: Callable[[Result, int], None], *, held: Collection[str] = (), most: int = 500_000
     ) -> None:
-        self.app = app
-        wants = app.wants()
-        every = round(wants.every * 1e9)
-        self.grid = Grid(index, wants.tags, every, max_age=round(wants.max_age * 1e9) or None, held=held)
-        self.pictures = frozenset(wants.pictures)
-        tags = tuple(dict.fromkeys([*wants.tags, *wants.pictures]))
-        self.state = AppState(uses=app.uses, equipment=app.equipment, pages=app.pages, tags=tags)
+        self._index, self._held = index, held
+        self.state = AppState(uses=app.uses, equipment=app.equipment)
+        self._times, self._timed = np.zeros(512), 0
+        self._install(app, self._grid_of(app.wants()))
+        self.last: Picture | None = None  # that the app has seen
         self._took, self._most = took, most
         self._queue: deque[Batch | int] = deque()  # an int is a clock reading: rows up to it are due
-        self._told: deque[tuple[str, str] | ChangeCase | _Asked] = deque()  # for `feedback`, `follow` and `ask`; never skipped
+        self._told: deque[tuple[str, str] | ChangeCase | _Asked | _Swap] = deque()  # for `feedback`, `follow` and `ask`; never skipped
         self._shown: deque[Picture] = deque()
         self._samples = 0
         self._busy_since = 0.0
@@ -102,7 +107,6 @@ class Runner:
         self._ready, self._rests = threading.Condition(lock), threading.Condition(lock)
         self._stopping = False
         self._working = False
-        self._times, self._timed = np.zeros(512), 0
         self._thread = threading.Thread(target=self._work, name=f"app {app.name}", daemon=True)
 
     def start(self) -> None:
@@ -166,6 +170,21 @@ class Runner:
             self._told.append(change)
             self._ready.notify()
 
+    def swap(self, make: Callable[[], App], again: Callable[[], App]) -> Future[float]:
+        """Another app takes over between two windows or pictures; what waits, waits for it, and every row is given to one of the two.
+
+        The app ends (`close`), then `make` makes the other, in the app's thread; fails that, `again` makes the old anew, and the answer is
+        the error. The answer is how long nobody was at work, in s.
+        """
+        answer: Future[float] = Future()
+        with self._ready:
+            if self._stopping:
+                answer.set_exception(AppError(Text("the app has been stopped", "应用已停止")))
+            else:
+                self._told.append(_Swap(make, again, answer))
+                self._ready.notify()
+        return answer
+
     @property
     def idle(self) -> bool:
         """Whether it has taken all that it was given."""
@@ -188,7 +207,7 @@ class Runner:
             self._ready.notify()
             self._rests.notify_all()
             for asked in self._told:
-                if isinstance(asked, _Asked):
+                if isinstance(asked, _Asked | _Swap):
                     asked.answer.cancel()
         if self._thread.is_alive():
             self._thread.join(timeout)
@@ -243,12 +262,54 @@ class Runner:
         if isinstance(job, _Asked):
             job.put(self.app)
             return
+        if isinstance(job, _Swap):
+            self._swap(job)
+            return
         if isinstance(job, Picture):
             self._see(job)
             return
         window = self.grid.push(job) if isinstance(job, Batch) else self.grid.flush(job)
         if window is not None:
             self._step(window)
+
+    def _grid_of(self, wants: Wants) -> Grid:
+        return Grid(self._index, wants.tags, round(wants.every * 1e9), max_age=round(wants.max_age * 1e9) or None, held=self._held)
+
+    def _install(self, app: App, grid: Grid) -> None:
+        wants = app.wants()
+        self.app, self.grid = app, grid
+        self.pictures = frozenset(wants.pictures)
+        self.state.pages, self.state.tags = app.pages, tuple(dict.fromkeys([*wants.tags, *wants.pictures]))
+        self._timed, self.state.last_us, self.state.p99_us = 0, 0.0, 0.0
+
+    def _swap(self, job: _Swap) -> None:
+        if not job.answer.set_running_or_notify_cancel():
+            return
+        began = time.monotonic()
+        try:
+            self.app.close()
+        except (Exception, SystemExit):  # what it had learned is lost; what comes after it is not
+            log.exception("app %s did not close", self.app.name)
+        failed: BaseException | None = None
+        try:
+            try:
+                app = job.make()
+            except BaseException as e:
+                failed, app = e, job.again()
+        except BaseException as e:
+            job.answer.set_exception(AppError(reason_of(e)))
+            raise
+        grid, old = self._grid_of(app.wants()), self.grid
+        if (grid.tags, grid.every, grid.max_age) == (old.tags, old.every, old.max_age):
+            grid = old
+        else:
+            grid.adopt(old)
+        self._install(app, grid)
+        if failed is None:
+            self.state.state, self.state.reason = "starting", None
+            job.answer.set_result(time.monotonic() - began)
+        else:
+            job.answer.set_exception(failed if isinstance(failed, RongheError) else AppError(reason_of(failed)))
 
     def _step(self, window: Window) -> None:
         began = time.thread_time()
@@ -264,6 +325,7 @@ class Runner:
         spent = (time.thread_time() - began) * 1e6
         self._took(result, picture.time)
         self.state.pictures += 1
+        self.last = picture
         self._note(result, spent, timed=True)
 
     def _note(self, result: Result, spent: float, *, timed: bool) -> None:

@@ -71,6 +71,22 @@ class Grid:
         self._row = 0  # time of the last row given out; 0 = none yet
         self._pending: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], NDArray[np.uint32]]] = []
 
+    def adopt(self, old: Grid) -> None:
+        """Goes on where `old` ended, whose tags, interval or ages are others: with the values of the tags that both have, with the samples
+        that no row of it had, and, at the same interval, with the row after its last. Before the first sample."""
+        common = [(i, old.tags.index(t)) for i, t in enumerate(self.tags) if t in old.tags]
+        if not common or not old._row:
+            return
+        mine, theirs = (np.array(c, np.int32) for c in zip(*common, strict=True))
+        self._row = old._row - old._row % self.every
+        for name in ("_time", "_value", "_quality", "_newest"):
+            getattr(self, name)[mine] = getattr(old, name)[theirs]
+        column = np.full(len(old.tags), -1, np.int32)
+        column[theirs] = mine
+        for time, at, value, code in old._pending:
+            keep = column[at] >= 0
+            self._pending.append((time[keep], column[at[keep]], value[keep], code[keep]))
+
     def push(self, batch: Batch) -> Window | None:
         """Takes a batch, gives the rows that it completed, or None."""
         if len(self.index) > len(self._column):

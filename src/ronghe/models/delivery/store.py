@@ -112,6 +112,15 @@ class Store:
             self._point(app, pointer, "damaged", now.hash, text)
         return self.path(pointer.now.hash) if pointer.now is not None else None
 
+    def choices(self, app: str) -> list[Path | None]:
+        """What the app can run, best first: `current`, what it ran before, and None, what plant.toml names."""
+        now = self.current(app)
+        before = self.pointer(app).before if now is not None else None
+        found: list[Path | None] = [now] if now is not None else []
+        if before is not None and self._is_whole(before):
+            found.append(self.path(before.hash))
+        return [*found, None]
+
     def pointer(self, app: str) -> Pointer:
         """What the app runs. One that is damaged is made again from the journal."""
         if app in self._unwritten:
