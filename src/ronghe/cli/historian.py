@@ -96,7 +96,7 @@ def query(
             pieces = iter([store.sql(sql_text)])
         else:
             pieces = _answer(store, _matching(store, pattern), span, step, functions or ("mean",), last)
-        _write(_limited(pieces, limit), form or _form_of(output), output, cut=limit is None)
+        write(_limited(pieces, limit), form or form_of(output), output, cut=limit is None)
 
 
 def _answer(
@@ -137,7 +137,7 @@ def _limited(pieces: Iterator[pa.Table], limit: int | None) -> Iterator[pa.Table
             return
 
 
-def _form_of(output: Path | None) -> str:
+def form_of(output: Path | None) -> str:
     endings = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
     return endings.get(output.suffix.lower(), "csv") if output else "table"
 
@@ -145,7 +145,7 @@ def _form_of(output: Path | None) -> str:
 # ── writing ──
 
 
-def _write(pieces: Iterator[pa.Table], form: str, output: Path | None, *, cut: bool) -> None:
+def write(pieces: Iterator[pa.Table], form: str, output: Path | None, *, cut: bool) -> None:
     if form == "parquet":
         if output is None:
             raise BadQuery(
