@@ -26,7 +26,7 @@ from ronghe.bus.fleet import RunningModel, WantedModel
 from ronghe.edge.node import Node
 from ronghe.edge.runner import reason_of
 from ronghe.errors import AppError, ModelError, RongheError, Unreachable
-from ronghe.models.delivery import Source, Store
+from ronghe.models.delivery import Bundle, Source, Store
 from ronghe.models.delivery.store import NoRoom, Placed
 from ronghe.signals import Grid, Window
 from ronghe.signals.when import format_time
@@ -40,6 +40,7 @@ _REFUSED: Final = 3600.0  # s for which a package that failed here is not tried 
 _STUCK: Final = 30.0  # s that a switch waits for the step that the app is in
 _TRIAL: Final = 120.0  # s that a trial may take; it ends by itself long before, unless the model hangs
 _RUNS, _COLD, _LONGEST = 200, 5, 10.0  # of a trial: runs that are timed, runs before them that are not, s in all
+INBOX: Final = "inbox"  # below the store: see `Inbox`
 State = Literal["running", "fetching", "checking", "refused", "rolled_back", "failed"]
 T = TypeVar("T")
 
@@ -49,6 +50,13 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
     minutes: float = 10.0
     alarms: int = 5
+
+
+class Inbox(msgspec.Struct, frozen=True, kw_only=True):
+    """A bundle, and which of its models which app is to run."""
+
+    bundle: str
+    models: tuple[WantedModel, ...]
 
 
 class _NotYet(Exception):
@@ -124,6 +132,14 @@ class Deploying:
             self.start()
             for one in wanted:
                 await self._bring(one, trusted, source)
+
+    async def install(self, wanted: Sequence[WantedModel], source: Source) -> None:
+        """For a node that is not at work: the same checks, and the apps run these from the next start on. Raises what is wrong."""
+        for w in wanted:
+            if not self._is_so(w):
+                await asyncio.to_thread(self.store.vet, w)
+                await self._prepare(w, source)
+                await asyncio.to_thread(self.store.switch, w)
 
     async def _bring(self, w: WantedModel, trusted: Sequence[str], source: Source) -> None:
         try:
@@ -277,11 +293,25 @@ class Deploying:
                 async with self._turn:
                     for app in self.store.apps():
                         await self._look(app)
+                await self._open_inbox()
                 if self._unsettled and self._last is not None and time.monotonic() > next_try:
                     await self.apply(*self._last)
                     next_try = time.monotonic() + _AGAIN
             except Exception:
                 log.exception("models")
+
+    async def _open_inbox(self) -> None:
+        """What `ronghe models install` laid there while the node was at work."""
+        for path in sorted((self.store.folder / INBOX).glob("*.json")):
+            try:
+                given = msgspec.json.decode(path.read_bytes(), type=Inbox)
+                async with self._turn:
+                    for one in given.models:
+                        await self._bring(one, (), Bundle(Path(given.bundle)))
+            except (RongheError, msgspec.DecodeError) as e:
+                log.warning("models: %s: %s", path.name, e)
+            finally:
+                path.unlink()
 
     async def _look(self, app: str) -> None:
         """At a model on trial: does it do well, and has it for long enough?"""

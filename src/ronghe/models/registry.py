@@ -72,26 +72,12 @@ class Registry:
     def add(self, path: Path, *, statement: Signed | None = None, keys: Iterable[Signed] = ()) -> Release:
         """Takes a package, and where it was signed elsewhere its statement and that of its key. Raises ModelError for a damaged one, and
         for a statement that speaks of something else."""
-        package = load(path)
-        if not path.is_file():
-            raise ModelError(Text("a package in a folder: give it as one file", "模型包是文件夹，请以单个文件提供"), where=str(path))
-        manifest, found = package.manifest, self._find(package.hash)
-        data = path.read_bytes()
-        release = found or Release(
-            name=manifest.name,
-            version=manifest.version,
-            hash=package.hash,
-            serial=0,
-            size=len(data),
-            file=hashlib.sha256(data).hexdigest(),
-            kind=manifest.kind,
-            created=manifest.created,
-            added=self._clock(),
-            metrics=manifest.metrics,
-        )
+        given = _release(path, self._clock())
+        found = self._find(given.hash)
+        release = found or given
         with self._lock():
             if found is None:
-                _written(self.path(package.hash), data)
+                _written(self.path(given.hash), path.read_bytes())
             if statement is not None:
                 self.ring.admit(keys, self._clock())
                 release = self._stated(release, statement)
@@ -108,21 +94,10 @@ class Registry:
         with self._lock():
             release, now = self.get(hash), self._clock()
             self.ring.admit(keys, now)
-            older = [r for r in self.list(release.name) if r.serial and r.hash != release.hash]
-            serial = max((r.serial for r in self.list(release.name)), default=0) + 1
-            floor = serial if final else max((r.serial for r in older if r.withdrawn is None), default=serial)
-            said = Released(
-                name=release.name,
-                version=release.version,
-                hash=release.hash,
-                file=release.file,
-                size=release.size,
-                serial=serial,
-                floor=floor,
-                since=since or now,
-                until=until,
-                created=release.created,
-            )
+            others = [r for r in self.list(release.name) if r.serial and r.hash != release.hash]
+            serial = max((r.serial for r in (release, *others)), default=0) + 1
+            floor = serial if final else max((r.serial for r in others if r.withdrawn is None), default=serial)
+            said = _released(release, serial, floor, since or now, until)
             release = self._stated(release, state(said, private))
             self._keep(release)
         return release
@@ -264,6 +239,45 @@ class Registry:
             yield
         finally:
             os.close(fd)
+
+
+def prove(path: Path, private: bytes, *, serial: int, floor: int, since: int, until: int, keys: Iterable[Signed] = ()) -> Proof:
+    """Releases a package on a machine where there is no registry, so that the private key never has to be at the centre. See `Released`."""
+    return Proof(release=state(_released(_release(path, 0), serial, floor, since, until), private), keys=tuple(keys))
+
+
+def _release(path: Path, now: int) -> Release:
+    if not path.is_file():
+        raise ModelError(Text("not one file, as a package must be here", "模型包须为单个文件"), where=str(path))
+    package, data = load(path), path.read_bytes()
+    manifest = package.manifest
+    return Release(
+        name=manifest.name,
+        version=manifest.version,
+        hash=package.hash,
+        serial=0,
+        size=len(data),
+        file=hashlib.sha256(data).hexdigest(),
+        kind=manifest.kind,
+        created=manifest.created,
+        added=now,
+        metrics=manifest.metrics,
+    )
+
+
+def _released(r: Release, serial: int, floor: int, since: int, until: int) -> Released:
+    return Released(
+        name=r.name,
+        version=r.version,
+        hash=r.hash,
+        file=r.file,
+        size=r.size,
+        serial=serial,
+        floor=floor,
+        since=since,
+        until=until,
+        created=r.created,
+    )
 
 
 def _written(path: Path, data: bytes) -> None:

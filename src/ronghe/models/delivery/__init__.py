@@ -1,6 +1,7 @@
 """Packages on a node: fetched in pieces, proved, switched so that a valid one always runs."""
 
-from ronghe.models.delivery.source import Cut, FolderSource, HttpSource, Source
+from ronghe.models.delivery.bundle import Bundle
+from ronghe.models.delivery.source import Cut, HttpSource, Source
 from ronghe.models.delivery.store import Placed, Store
 
-__all__ = ["Cut", "FolderSource", "HttpSource", "Placed", "Source", "Store"]
+__all__ = ["Bundle", "Cut", "HttpSource", "Placed", "Source", "Store"]

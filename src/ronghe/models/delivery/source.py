@@ -1,11 +1,10 @@
-"""Where a node gets the bytes of a package: the centre over HTTPS, or a folder that somebody carried in."""
+"""Where a node gets the bytes of a package: the centre over HTTPS, or a bundle that somebody carried in."""
 
 from __future__ import annotations
 
 import http.client
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -26,26 +25,6 @@ class Source(Protocol):
         """Pieces of the file with the SHA-256 `file`, from byte `start` on. May end early. Raises Unreachable, and ModelError when there
         is no such file."""
         ...
-
-
-class FolderSource:
-    """A folder with the packages of a bundle: a USB stick, or a share."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def read(self, file: str, start: int) -> Iterator[bytes]:
-        """See `Source`."""
-        path = self._folder / f"{file}.model"
-        try:
-            with path.open("rb") as opened:
-                opened.seek(start)
-                while piece := opened.read(_PIECE):
-                    yield piece
-        except FileNotFoundError as e:
-            raise ModelError(Text("no such file in the folder", "文件夹中没有该文件"), where=str(path)) from e
-        except OSError as e:
-            raise Unreachable(Text(f"cannot be read: {e.strerror}", f"无法读取：{e.strerror}"), where=str(path)) from e
 
 
 class HttpSource:
