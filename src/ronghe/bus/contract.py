@@ -36,12 +36,17 @@ class Bus(Protocol):
     async def pull(self, consumer: str, subjects: str = ">", *, most: int = 256, wait: float = 1.0, newest: bool = False) -> list[Message]:
         """The oldest (or `newest`) messages that `consumer`, a durable name, has not acknowledged and has not in hand; at most `most`.
 
-        `subjects` is a NATS pattern: `*` is one part, a last `>` is all the rest. Waits up to `wait` s for the first. Raises Unreachable.
+        In order of `seq`. `subjects` is a NATS pattern: `*` is one part, a last `>` is all the rest; a consumer keeps to one. Waits up to
+        `wait` s for the first. Raises Unreachable; BusError for `newest` where the bus cannot (JetStream).
         """
         ...
 
     async def ack(self, consumer: str, messages: Sequence[Message]) -> None:
         """`consumer` is done with these: it is not given them again. Raises Unreachable."""
+        ...
+
+    async def give_back(self, consumer: str, messages: Sequence[Message]) -> None:
+        """`consumer` cannot use these now: it is given them again later. Raises Unreachable."""
         ...
 
     async def close(self) -> None:

@@ -8,6 +8,8 @@ from urllib.parse import quote, unquote
 ROOT: Final = "ronghe"
 SAMPLES: Final = "samples"
 """Batches of samples: `wire` bytes."""
+TAGS: Final = "tags"
+"""Tables of tag names that later batches refer to: `wire` bytes."""
 LEDGER: Final = "ledger"
 """Entries of the guard's ledger, as JSON lines: what was done and what it was worth."""
 STREAM: Final = "RONGHE"
@@ -22,6 +24,22 @@ def subject(plant: str, node: str, kind: str) -> str:
 def of_node(plant: str, node: str) -> str:
     """The pattern of all that a node may send: what its certificate permits it to publish."""
     return subject(plant, node, ">")
+
+
+def inbox(name: str) -> str:
+    """Where the answers to the client `name` go; its certificate permits it to listen there and nowhere else."""
+    return f"_INBOX.{_part(name)}"
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """Whether a NATS pattern fits: `*` is one part, a last `>` is one part or more."""
+    parts, names = pattern.split("."), subject.split(".")
+    if parts[-1] == ">":
+        parts = parts[:-1]
+        if len(names) <= len(parts):
+            return False
+        names = names[: len(parts)]
+    return len(parts) == len(names) and all(p in ("*", n) for p, n in zip(parts, names, strict=True))
 
 
 def origin(subject: str) -> tuple[str, str, str]:
