@@ -94,6 +94,8 @@ class App(ABC):
     """As in `uses = "…"` of plant.toml: scenario.verb, e.g. "maintenance.detect"."""
     Options: ClassVar[type[msgspec.Struct]]
     pages: ClassVar[tuple[Page, ...]] = ()
+    safety: ClassVar[bool] = False
+    """Whether people's safety rests on what it says in time: its models stay near the machine, unless plant.toml says otherwise."""
     verbs: ClassVar[Mapping[str, Right]] = {}
     """What may be asked of it, and who may: to `read` takes nothing but a sign-in, to `operate` an operator, to `change` an engineer."""
 

@@ -19,7 +19,12 @@ class Conditions:
 
     def __init__(self, plant: Plant, alarms: Alarms, clock: Callable[[], int]) -> None:
         self._alarms, self._clock = alarms, clock
-        self._known = {"app": {*plant.apps}, "connection": {*plant.connections}, "twin": {*plant.twins}}
+        self._known = {
+            "app": {*plant.apps},
+            "connection": {*plant.connections},
+            "twin": {*plant.twins},
+            "placement": {*plant.sites, *(n for n, a in plant.apps.items() if a.place is not None)},
+        }
 
     def say(self, what: str, priority: Priority, text: Text | None) -> None:
         """Raises (text) or clears (None) a condition."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
@@ -107,7 +108,7 @@ class Runner:
         self._ready, self._rests = threading.Condition(lock), threading.Condition(lock)
         self._stopping = False
         self._working = False
-        self._thread = threading.Thread(target=self._work, name=f"app {app.name}", daemon=True)
+        self._thread = threading.Thread(target=contextvars.copy_context().run, args=(self._work,), name=f"app {app.name}", daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""

@@ -64,6 +64,7 @@ class Limits(App):
     """Limits of one equipment watched. Signals: by group `GROUP/votes` and `GROUP/tripped` (0 or 1)."""
 
     uses: ClassVar[str] = "safety.limits"
+    safety: ClassVar[bool] = True
     Options: ClassVar[type[LimitsOptions]] = LimitsOptions
     pages: ClassVar[tuple[Page, ...]] = (Page(slug="limits", title=Text("Voted limits", "表决限值")),)
     verbs: ClassVar[Mapping[str, Right]] = {"groups": "read", "reset": "operate"}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ronghe.apps.safety.letterbox import fit, suppress
 from ronghe.models import weights
-from ronghe.models.runtime import Session
+from ronghe.models.runtime import session
 
 SIDE: Final = 416
 STRIDES: Final = (8, 16, 32)
@@ -39,7 +39,7 @@ class People:
     def __init__(self, *, threads: int = 1) -> None:
         """Raises MissingExtra without onnxruntime, ModelError for damaged weights."""
         self.origin = weights.origin("nanodet")
-        self._session = Session(weights.load("nanodet"), threads=threads)
+        self._session = session(weights.load("nanodet"), threads=threads)
 
     def find(self, pixels: NDArray[np.uint8], least: float) -> list[Person]:
         """People with a score of at least `least`, best first. `pixels`: uint8 (h, w, 3) RGB or (h, w) gray."""

@@ -72,6 +72,7 @@ class Zone(App):
     """One camera watched. Signals: `people`, `inside`, `monitored` (1 or 0), `latency` (s from picture to result)."""
 
     uses: ClassVar[str] = "safety.zone"
+    safety: ClassVar[bool] = True
     Options: ClassVar[type[ZoneOptions]] = ZoneOptions
     pages: ClassVar[tuple[Page, ...]] = (Page(slug="zones", title=Text("Danger zones", "危险区域"), view="safety-zones"),)
     verbs: ClassVar[Mapping[str, Right]] = {

@@ -7,7 +7,8 @@ import ipaddress
 import os
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from ronghe.cloud.serving.shelf import Folder, Released, Shelf, Source
 from ronghe.cloud.serving.tenants import Tenants
 from ronghe.cloud.spec import ServingSpec
 from ronghe.errors import CloudError, MissingExtra, RongheError
+from ronghe.models.registry import Registry
 from ronghe.text import Text
 
 
@@ -53,13 +55,20 @@ class _Running:
 class Serving:
     """Serves what a registry holds, or a folder of packages, to tenants; or to its own machine without keys, where `tenants` is None.
 
-    `start` and `stop` block for as long as it takes; in between, everything runs in threads of its own.
+    It has a thread and an event loop of its own: however much is asked of it, the rest of a centre is not in its queue.
     """
 
     def __init__(
-        self, registry: Any, tenants: Tenants | None, spec: ServingSpec | None = None, *, host: str = "", home: Path | None = None
+        self,
+        registry: Registry | Source | Path,
+        tenants: Tenants | None,
+        spec: ServingSpec | None = None,
+        *,
+        host: str = "",
+        home: Path | None = None,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`registry`: a Registry, a folder's path, or a `Source`. `host`: by default 127.0.0.1, with a certificate all addresses.
+        """`registry`: a Registry, a folder of packages, or another `Source`. `host`: by default 127.0.0.1, with a certificate all addresses.
 
         `home` is the folder that the certificate's path is relative to. Raises CloudError for a host that others reach, where no key is
         needed.
@@ -77,7 +86,7 @@ class Serving:
                 ),
             )
         self._home, self._tenants = home or Path(), tenants
-        self.shelf = Shelf(_source(registry), self._spec.models)
+        self.shelf = Shelf(_source(registry, clock), self._spec.models)
         self._running: _Running | None = None
         self._thread: threading.Thread | None = None
         self._failed: BaseException | None = None
@@ -95,8 +104,15 @@ class Serving:
         assert self._running is not None
         return f"{'127.0.0.1' if self._host == '0.0.0.0' else self._host}:{self._running.grpc_port}"  # noqa: S104
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Loads the models and listens. Raises MissingExtra without gRPC, and CloudError when an address cannot be had."""
+        await asyncio.to_thread(self._start)
+
+    async def stop(self) -> None:
+        """Answers what is under way, writes down what was counted, and ends. Safe to call twice."""
+        await asyncio.to_thread(self._stop)
+
+    def _start(self) -> None:
         try:
             import grpc  # noqa: F401
         except ImportError as e:
@@ -110,11 +126,10 @@ class Serving:
         started.wait()
         if self._failed is not None:
             failed = self._failed
-            self.stop()
+            self._stop()
             raise failed
 
-    def stop(self) -> None:
-        """Answers what is under way, writes down what was counted, and ends. Safe to call twice."""
+    def _stop(self) -> None:
         if self._running is not None:
             self._running.loop.call_soon_threadsafe(self._running.ended.set)
         if self._thread is not None:
@@ -200,11 +215,10 @@ class Serving:
             raise _taken(where, str(e)) from e
 
 
-def _source(registry: Any) -> Source:
-    if isinstance(registry, str | Path):
-        return Folder(Path(registry))
-    source: Source = registry if hasattr(registry, "look") else Released(registry)
-    return source
+def _source(registry: Registry | Source | Path, clock: Callable[[], int]) -> Source:
+    if isinstance(registry, Path):
+        return Folder(registry)
+    return Released(registry, clock) if isinstance(registry, Registry) else registry
 
 
 def _own_machine(host: str) -> bool:
@@ -220,6 +234,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as e:
         raise _taken(f"{host}:{port}", e.strerror or str(e)) from e
     sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it; asyncio sets it on sockets of its own only
     return sock
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from ronghe.models import runtime
 from ronghe.models.placement.decide import NEAR, Chooser, Move, Option, weigh
 from ronghe.models.placement.session import PlacedSession, Remote
 from ronghe.models.placement.site import Site
+from ronghe.models.placement.times import Times
 from ronghe.models.runtime import Session
 from ronghe.plant.model import Placing, SiteSpec
 from ronghe.signals.when import parse_duration
@@ -66,6 +68,7 @@ class Placer:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._kept = 0
+        self._wakes = Times(256, 60.0)
         self._thread = threading.Thread(target=self._work, name="placement", daemon=True)
 
     def start(self) -> None:
@@ -131,7 +134,7 @@ class Placer:
         with self._lock:
             for session, chooser in list(self._choosers.items()):
                 chooser.model = session.name
-                session.plan()
+                session.plan(self._wakes.p99(self._clock(), 1) or 0.0)
                 options = self._options[session] = self._weigh(session)
                 move = chooser.step(options, self._clock())
                 if move is not None:
@@ -162,7 +165,11 @@ class Placer:
         return options
 
     def _work(self) -> None:
-        while not self._ended.wait(self._pace.decide):
+        while True:
+            due = time.perf_counter() + self._pace.decide
+            if self._ended.wait(self._pace.decide):
+                return
+            self._wakes.add(self._clock(), max(0.0, time.perf_counter() - due) * 1e3)  # as late as any other thread would have been
             try:
                 self.step()
                 self._try_others()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ronghe.errors import AppError
 from ronghe.models import graph, weights
-from ronghe.models.runtime import Session
+from ronghe.models.runtime import session
 from ronghe.picture.libraries import opencv
 from ronghe.text import Text
 
@@ -57,7 +57,7 @@ class Look:
     """Describes boxes of pictures. Safe to call from several threads."""
 
     def __init__(self, onnx: bytes) -> None:
-        self._session = Session(onnx)
+        self._session = session(onnx)
 
     def describe(self, pixels: Pixels, boxes: Sequence[Box | None]) -> NDArray[np.float32]:
         """float32 (boxes, NUMBERS) of a picture uint8 (h, w) or (h, w, 3) RGB; None is the whole picture. Raises AppError for a box that

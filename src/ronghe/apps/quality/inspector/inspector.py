@@ -17,7 +17,7 @@ from ronghe.apps.quality.inspector.descriptors import Pixels, Sight, network
 from ronghe.apps.quality.inspector.limits import Limits
 from ronghe.apps.quality.inspector.promise import Promise
 from ronghe.models import graph
-from ronghe.models.runtime import Session
+from ronghe.models.runtime import Session, session
 from ronghe.picture.libraries import opencv
 from ronghe.text import Text
 
@@ -118,7 +118,7 @@ def whole(sight: Sight, banks: Sequence[Bank], level: NDArray[np.float32]) -> by
 
 def build(**parts: Any) -> Inspector:
     """An inspector with its session."""
-    return Inspector(**parts, session=Session(parts["onnx"], outputs=(RAW,)))
+    return Inspector(**parts, session=session(parts["onnx"], outputs=(RAW,)))
 
 
 def regions(heat: NDArray[np.float32], level: float = 1.0) -> tuple[Region, ...]:
