@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import click
@@ -13,6 +13,7 @@ import click
 from ronghe.cloud.serving import Serving, Tenants
 from ronghe.cloud.serving.shelf import Folder
 from ronghe.cloud.spec import ServingSpec
+from ronghe.models.registry import Registry
 from ronghe.text import Text
 
 
@@ -40,22 +41,28 @@ def serve(
 ) -> None:
     """Serves until it is told to end."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    home = folder / ".ronghe"
+    centre = (folder / "cloud.toml").exists()
     spec = ServingSpec(port=port, grpc=grpc_port, certificate=certificate, key=key, threads=threads)
-    state = folder / ".ronghe"
-    source = Folder(folder, trusted or None)
-    tenants = None if open_ else Tenants(state / "tenants.sqlite")
-    serving = Serving(source, tenants, spec, host=host)
-    ended = threading.Event()
-    for s in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(s, lambda *_: ended.set())
+    tenants = None if open_ else Tenants(home / "tenants.sqlite")
     try:
-        serving.start()
-        click.echo(
-            Text(f"models are served: {serving.url} and grpc://{serving.grpc_url}", f"模型服务：{serving.url} 与 grpc://{serving.grpc_url}")
-        )
-        sys.stdout.flush()
-        ended.wait()
+        source = Registry(home / "registry") if centre else Folder(folder, trusted or None)
+        asyncio.run(_until_told(Serving(source, tenants, spec, host=host)))
     finally:
-        serving.stop()
         if tenants is not None:
             tenants.close()
+
+
+async def _until_told(serving: Serving) -> None:
+    ended = asyncio.Event()
+    for s in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(s, ended.set)
+    try:
+        await serving.start()
+        where = f"{serving.url}  grpc://{serving.grpc_url}"
+        click.echo(Text(f"models are served: {where}", f"模型服务已就绪：{where}"))
+        sys.stdout.flush()
+        await ended.wait()
+    finally:
+        await serving.stop()

@@ -254,7 +254,7 @@ def _reply(request: _Request, answered: Answered) -> tuple[int, Headers, bytes]:
     if request.id:
         answer["id"] = request.id
     head = _ENCODE(answer)
-    headers = [_BINARY if tail else _JSON, (_COMPUTE, b"%.3f" % (answered.compute / 1e6))]
+    headers = [_BINARY if tail else _JSON, (_COMPUTE, b"%.3f" % (answered.took / 1e6))]
     if tail:
         headers.append((_HEADER_LENGTH, b"%d" % len(head)))
         return 200, headers, b"".join([head, *tail])

@@ -94,7 +94,7 @@ class _Methods:
         grant, model = self._service.open(_authorization(context), request.model_name, request.model_version)
         feed = _parse(request)
         answered = await self._service.infer(grant, model, feed, [o.name for o in request.outputs], context.time_remaining())
-        context.set_trailing_metadata((("ronghe-compute-ms", f"{answered.compute / 1e6:.3f}"),))
+        context.set_trailing_metadata((("ronghe-compute-ms", f"{answered.took / 1e6:.3f}"),))
         answer = pb.ModelInferResponse(model_name=model.name, model_version=model.version, id=request.id)
         for name, array in answered.outputs.items():
             answer.outputs.add(name=name, datatype=tensors.DATATYPE[array.dtype], shape=array.shape)

@@ -68,7 +68,7 @@ class Serving:
         home: Path | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`registry`: a Registry, a folder of packages, or another `Source`. `host`: by default 127.0.0.1, with a certificate all addresses.
+        """`registry`: or a folder of packages, or another `Source`. `host`: by default 127.0.0.1, with a certificate all addresses.
 
         `home` is the folder that the certificate's path is relative to. Raises CloudError for a host that others reach, where no key is
         needed.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from ronghe.cloud.serving.kinds import serve
 from ronghe.cloud.serving.lanes import Lane
@@ -16,6 +16,7 @@ from ronghe.cloud.spec import ModelSpec
 from ronghe.errors import RongheError
 from ronghe.models import Package, load
 from ronghe.models.package import MANIFEST, ONNX
+from ronghe.models.registry import Registry
 
 log = logging.getLogger(__name__)
 
@@ -62,16 +63,19 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The releases of a registry that are not withdrawn, the newest `VERSIONS` of each name."""
+    """What nodes may run of a registry: releases signed by a trusted key, in force, not withdrawn; the newest `VERSIONS` of each name."""
 
-    registry: Any
+    registry: Registry
+    clock: Callable[[], int]
 
     def look(self) -> dict[Hashable, Offer]:
         """By hash."""
         found: dict[Hashable, Offer] = {}
         count: dict[str, int] = {}
+        now, trusted = self.clock(), self.registry.trusted()
         for r in sorted(self.registry.list(), key=lambda r: -r.serial):
-            if r.withdrawn is None and count.setdefault(r.name, 0) < VERSIONS:
+            in_force = r.since <= now and not 0 < r.until <= now
+            if r.serial and r.signed_by in trusted and in_force and r.withdrawn is None and count.setdefault(r.name, 0) < VERSIONS:
                 count[r.name] += 1
                 found[r.hash] = Offer(r.name, partial(self.registry.open, r.hash), r.name, r.serial)
         return found
