@@ -34,6 +34,7 @@ from ronghe.text import Text
 
 log = logging.getLogger(__name__)
 
+_FILL: Final = 600.0  # s between two additions to the lake
 _LOOK: Final = 0.25  # s between two looks at what the command line changed
 
 
@@ -135,12 +136,13 @@ class Centre:
 
         self.rollouts = Rollouts(self.fleet, self.registry, self.home, clock=self.clock)
         self.fleet.models = self.rollouts.wanted_models
-        return None
+        return self.rollouts.close
 
     async def _start_hub(self) -> Any:
         from ronghe.bus.hub import Hub
 
-        hub = Hub(self.home / "hub", self.spec.hub, ca=self.authority.certificate, server=self.authority.server(self.spec.address))
+        certificate = self.authority.server(self.spec.address)
+        hub = Hub(self.home / "hub", self.spec.hub, address=self.spec.address, ca=self.authority.certificate, server=certificate)
         await hub.start()
         self.hub, self.fleet.hub = hub, lambda: hub.url
         await self._sync_hub()
@@ -154,7 +156,7 @@ class Centre:
             raise CloudError(Text("there is no hub", "消息中心未运行"))
         context = ssl.create_default_context(cafile=str(self.authority.certificate))
         context.load_cert_chain(*self.authority.own())
-        bus = JetStream([self.hub.url], name="centre", tls=context)
+        bus = JetStream(self.hub.url, name="centre", tls=context)
         self.intake = Intake(bus, self.home, self.clock)
         await self.intake.start()
 
@@ -168,13 +170,35 @@ class Centre:
         from ronghe.cloud.lake import Lake
 
         self.lake = Lake.of_centre(self.folder)
-        return None
+        filling = asyncio.create_task(self._fill_lake(), name="lake")
+
+        async def end() -> None:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+
+        return end
+
+    async def _fill_lake(self) -> None:
+        """What came in goes to the lake now and then, sealed: many small files would make it slow."""
+        from ronghe.cloud.lake.storage import plants_of_centre
+        from ronghe.cloud.lake.sync import sync_all
+
+        while True:
+            await asyncio.sleep(_FILL)
+            try:
+                if self.intake is not None:
+                    await asyncio.to_thread(self.intake.seal)
+                await asyncio.to_thread(sync_all, self.lake, plants_of_centre(self.folder), lambda store: True)
+                self.failed.pop("lake", None)
+            except Exception as e:
+                self._fails("lake", e)
 
     async def _start_serving(self) -> Any:
         from ronghe.cloud.serving import Serving, Tenants
 
         self.tenants = Tenants(self.home / "tenants.sqlite", self.clock)
-        serving = Serving(self.registry, self.tenants, self.spec.serving)
+        self._ends.append(("tenants", self.tenants.close))
+        serving = Serving(self.registry, self.tenants, self.spec.serving, home=self.folder, clock=self.clock)
         await serving.start()
         self.serving = serving
         return serving.stop

@@ -20,6 +20,7 @@ import msgspec
 
 from ronghe.bus import subjects
 from ronghe.bus.contract import Bus, Message
+from ronghe.bus.wire import Decoder, UnknownTags
 from ronghe.errors import BusError, ConnectError, HistorianError, RongheError
 from ronghe.historian import Historian
 from ronghe.historian.disk import sync_folder
@@ -32,7 +33,7 @@ CONSUMER: Final = "intake"
 """The durable name by which the bus knows what was taken in."""
 _MOST: Final = 64  # messages at a time
 _AGAIN: Final = 2.0  # s until a full disk or a bus that is away is tried again
-_TAKEN: Final = ("historian", "folders", "ledger")  # names in the folder of a plant that no part of a plant's path may have
+_TAKEN: Final = ("historian", "folders", "ledger", "tags")  # names in the folder of a plant that no part of a plant's path may have
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ class _Plant:
     def __init__(self, folder: Path, clock: Callable[[], int]) -> None:
         self.folder, self._clock = folder, clock
         self.index = TagIndex()
+        self.decoder = Decoder(self.index, folder / "tags")
         self.trouble: Text | None = None
         self._historian: Historian | None = None
         self.ledgers: dict[str, _Lines] = {}
@@ -180,6 +182,8 @@ class Intake:
                     raise
                 await self._bus.ack(CONSUMER, done)
                 if len(done) < len(messages):
+                    known = {m.seq for m in done}
+                    await self._bus.give_back(CONSUMER, [m for m in messages if m.seq not in known])
                     await asyncio.sleep(_AGAIN)
             except (BusError, ConnectError) as e:
                 self.trouble = e.what
@@ -195,14 +199,14 @@ class Intake:
         for message in messages:
             try:
                 plant, node, kind = subjects.origin(message.subject)
-                if kind == subjects.SAMPLES:
-                    samples.setdefault(plant, []).append((message, self._decode(plant, message)))
+                if kind in (subjects.SAMPLES, subjects.TAGS):  # a table of tags is a batch without rows, durable once it is decoded
+                    samples.setdefault(plant, []).append((message, self._plant(plant).decoder.decode(message.data)))
                     continue
                 if kind != subjects.LEDGER:
                     raise ValueError(f"not a kind that is taken in: {kind}")
                 lines = self._lines(plant, node).append([line for line in message.data.splitlines() if line])
                 self._count(message, now, lines=lines)
-            except OSError as e:
+            except (OSError, UnknownTags) as e:  # the table that a batch refers to may come after it
                 log.warning("intake: %s", e)
                 continue
             except (RongheError, ValueError) as e:
@@ -212,11 +216,6 @@ class Intake:
         for plant, some in samples.items():
             done += self._store(plant, some, now)
         return done
-
-    def _decode(self, plant: str, message: Message) -> Batch:
-        from ronghe.bus import wire
-
-        return wire.decode(message.data, self._plant(plant).index)
 
     def _store(self, plant: str, some: Sequence[tuple[Message, Batch]], now: int) -> list[Message]:
         """All samples of a plant in one append, in the order in which they came."""
