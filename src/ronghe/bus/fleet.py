@@ -28,6 +28,7 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     plant: str
     certificate: str
+    renew: int  # when the certificate is to be renewed, ns since 1970 UTC
     hub: str
     trusted: tuple[str, ...] = ()
 

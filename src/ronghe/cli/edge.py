@@ -14,6 +14,7 @@ import click
 from ronghe.text import Text
 
 if TYPE_CHECKING:
+    from ronghe.edge.configuration import Configuration
     from ronghe.plant import Plant
 
 
@@ -40,27 +41,51 @@ def up(plant: Path, host: str, port: int, no_console: bool, verbose: bool) -> No
 
 
 async def run(folder: Path, host: str, port: int | None) -> None:
-    """Runs the plant until SIGINT or SIGTERM. Raises PlantError, StoreLocked, or what the console cannot have, before anything starts."""
+    """Runs the plant until SIGINT or SIGTERM. Raises PlantError, StoreLocked, or what the console cannot have, before anything starts.
+
+    A node that has joined a centre is started anew when another version of its plant folder came from there; one that does not start is
+    taken back.
+    """
+    from ronghe.edge.joined import configuration_of, take_back
+
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    configuration = await asyncio.to_thread(configuration_of, folder)
+    while not ended.is_set():
+        try:
+            await _run_once(folder, host, port, ended, configuration)
+        except Exception as e:
+            if configuration is None or not await asyncio.to_thread(take_back, configuration, e):
+                raise
+
+
+async def _run_once(folder: Path, host: str, port: int | None, ended: asyncio.Event, configuration: Configuration | None) -> None:
+    """Until `ended`, or until the node is to run from other files."""
     from ronghe.console import Console
+    from ronghe.edge.joined import Joined
     from ronghe.edge.node import Node
     from ronghe.guard.limits import check_guard
     from ronghe.plant import load
 
     node = Node(load(folder, check_guard=check_guard))
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
+    joined = Joined(node, configuration)
+    over = asyncio.Event()
+    waiting = asyncio.create_task(joined.until(ended, over), name="end")
     console: Console | None = None
     try:
         if port is not None:
             console = Console(node, host, port)
         await node.start()
+        joined.start()
         click.echo(_greeting(node.plant))
-        await (ended.wait() if console is None else console.serve(ended, click.echo))
+        await (over.wait() if console is None else console.serve(over, click.echo))
     finally:
+        waiting.cancel()
         if console is not None:
             console.close()
+        await joined.stop()
         await node.stop()
 
 

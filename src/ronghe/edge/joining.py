@@ -37,6 +37,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     plant: str
     trusted: tuple[str, ...] = ()
+    renew: int = 0  # when the certificate is to be renewed, ns since 1970 UTC
 
 
 def membership(home: Path) -> Membership | None:
@@ -86,10 +87,11 @@ def join(url: str, token: str, folder: Path, clock: Callable[[], int]) -> Joined
     return joined
 
 
-def keep(home: Path, url: str, joined: Joined) -> None:
+def keep(home: Path, url: str, joined: Joined) -> Membership:
     """Writes `centre.json`; last, since it is what says that this node has joined."""
-    told = Membership(url=url.rstrip("/"), hub=joined.hub, node=joined.node, plant=joined.plant, trusted=joined.trusted)
+    told = Membership(url=url.rstrip("/"), hub=joined.hub, node=joined.node, plant=joined.plant, trusted=joined.trusted, renew=joined.renew)
     write(home / FILE, msgspec.json.format(msgspec.json.encode(told)))
+    return told
 
 
 def renewal(home: Path, node: str) -> str:
@@ -101,14 +103,6 @@ def renewal(home: Path, node: str) -> str:
     if not isinstance(key, EllipticCurvePrivateKey):
         raise CloudError(Text("the node's key is of another kind", "节点密钥类型不符"), where=str(home / "key.pem"))
     return request_of(key, node)
-
-
-def life(home: Path) -> tuple[int, int]:
-    """From when until when the node's certificate is good, ns since 1970 UTC."""
-    from cryptography.x509 import load_pem_x509_certificate
-
-    cert = load_pem_x509_certificate((home / "node.pem").read_bytes())
-    return tuple(round(t.timestamp()) * 1_000_000_000 for t in (cert.not_valid_before_utc, cert.not_valid_after_utc))  # type: ignore[return-value]
 
 
 def request_of(key: EllipticCurvePrivateKey, name: str) -> str:

@@ -273,7 +273,9 @@ class Api:
     async def start(self) -> str:
         """Listens; gives the URL for nodes. Raises CloudError when the address cannot be had."""
         handlers = [authority, join, ping, wanted, report, renew, package, folder]
-        app = Litestar(handlers, openapi_config=None, exception_handlers={Exception: _told}, request_max_body_size=_BODY)
+        app = Litestar(
+            handlers, openapi_config=None, logging_config=None, exception_handlers={Exception: _told}, request_max_body_size=_BODY
+        )
         app.state["desk"] = self._desk
         context = self._desk.fleet.authority.context(self._address)
         config = uvicorn.Config(

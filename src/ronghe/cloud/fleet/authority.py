@@ -33,11 +33,12 @@ _CENTRE: Final = "centre"
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """A node's certificate: PEM, its serial number (hex) and its end (ns since 1970 UTC)."""
+    """A node's certificate: PEM, its serial number (hex), its end and when to renew it (ns since 1970 UTC)."""
 
     pem: str
     serial: str
     until: int
+    renew: int
 
 
 class Authority:
@@ -98,7 +99,8 @@ class Authority:
         now = _time(self._clock())
         cert = self._sign(_name(node), key, now, now + NODE_LIFE, [ExtendedKeyUsageOID.CLIENT_AUTH], None)
         pem = cert.public_bytes(serialization.Encoding.PEM).decode()
-        return Issued(pem, f"{cert.serial_number:x}", round(cert.not_valid_after_utc.timestamp()) * 1_000_000_000)
+        begin, end = (round(t.timestamp()) * 1_000_000_000 for t in (now, cert.not_valid_after_utc))
+        return Issued(pem, f"{cert.serial_number:x}", end, begin + (end - begin) * 2 // 3)
 
     def context(self, address: str) -> ssl.SSLContext:
         """For the centre's HTTPS: TLS 1.3; a client may have no certificate (it joins), but none of a foreign authority."""

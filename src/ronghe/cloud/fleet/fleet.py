@@ -16,7 +16,7 @@ import msgspec
 
 from ronghe.bus.fleet import Joined, Joining, Order, Report, Wanted, WantedModel
 from ronghe.bus.invitation import Invitation
-from ronghe.cloud.fleet.authority import Authority
+from ronghe.cloud.fleet.authority import Authority, Issued
 from ronghe.cloud.fleet.register import Register
 from ronghe.cloud.fleet.view import Row, view_of
 from ronghe.errors import CloudError
@@ -217,7 +217,7 @@ class Fleet:
                 raise CloudError(_OLD, todo=_AGAIN)
             self.register.write("DELETE FROM certificate WHERE node = ?", row["name"])
             self.register.write("INSERT INTO certificate VALUES (?, ?, ?)", issued.serial, row["name"], issued.until)
-        return self._joined(row["name"], row["plant"], issued.pem)
+        return self._joined(row["name"], row["plant"], issued)
 
     def renew(self, node: str, request: str) -> Joined:
         """Another certificate. The one that it comes with stays good to its end: the answer may get lost. Raises CloudError."""
@@ -226,7 +226,7 @@ class Fleet:
         with self.register.change("fleet.renew", node=node, serial=issued.serial):
             self.register.write("DELETE FROM certificate WHERE until < ?", self.clock())
             self.register.write("INSERT INTO certificate VALUES (?, ?, ?)", issued.serial, node, issued.until)
-        return self._joined(node, plant, issued.pem)
+        return self._joined(node, plant, issued)
 
     def owner(self, serial: str) -> str | None:
         """The node that a certificate (serial number, hex) belongs to; None for one that is refused."""
@@ -287,8 +287,8 @@ class Fleet:
             )
         return str(row["plant"])
 
-    def _joined(self, node: str, plant: str, pem: str) -> Joined:
-        return Joined(node=node, plant=plant, certificate=pem, hub=self.hub(), trusted=tuple(self.trusted()))
+    def _joined(self, node: str, plant: str, issued: Issued) -> Joined:
+        return Joined(node=node, plant=plant, certificate=issued.pem, renew=issued.renew, hub=self.hub(), trusted=tuple(self.trusted()))
 
     def _row(self, r: Any) -> Row:
         return Row(
