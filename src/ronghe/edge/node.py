@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -35,6 +36,7 @@ from ronghe.edge.conditions import Conditions
 from ronghe.edge.journal import Journal
 from ronghe.edge.lapse import Lapsed, slowed
 from ronghe.edge.outcomes import Outcomes
+from ronghe.edge.placements import Placements
 from ronghe.edge.recorder import Recorder
 from ronghe.edge.runner import AppState, Runner, reason_of
 from ronghe.edge.storehealth import StoreHealth
@@ -48,6 +50,9 @@ from ronghe.signals import Batch, Latest, TagIndex
 from ronghe.signals import quality as q
 from ronghe.signals.when import parse_duration
 from ronghe.text import Text
+
+if TYPE_CHECKING:
+    from ronghe.edge.uplink import Uplink
 
 log = logging.getLogger(__name__)
 
@@ -84,16 +89,21 @@ class Node:
         self.boundary = Boundary(plant, self.index)
         keep = parse_duration(plant.historian.keep) / 1e9 if plant.historian.keep else None
         self.historian = Historian(self.folder / "historian", self.index, clock=clock, keep=keep)
-        self.recorder = Recorder(self.historian.append)
         self.ledger = Ledger(self.folder / "ledger", clock=clock)
         self.journal = Journal(self.ledger.append)
         self.alarms = Alarms(self.folder / "alarms", record=lambda event, body: self.journal.put(f"alarm.{event}", body), clock=clock)
         self._conditions = Conditions(plant, self.alarms, clock)
         self.say = self._system = self._conditions.say
+        self.uplink = self._uplink()
+        if self.uplink is None:
+            self.recorder = Recorder(self.historian.append)
+        else:
+            self.recorder = Recorder(self.uplink.append, gather=self.uplink.gather)
         self.guard = Guard(
             plant, self.latest, self.ledger, self.write, clock=clock, folder=self.folder, history=self._history, held=self.held
         )
         self.models = Store(self.folder / "models", clock=clock)
+        self.placements = Placements(plant, self.folder, clock)
         self.drivers: dict[str, Driver] = {}
         self.runners: dict[str, Runner] = {}
         self.broken: dict[str, AppState] = {}  # apps that could not be started
@@ -121,9 +131,12 @@ class Node:
         """
         self._loop = asyncio.get_running_loop()
         self._started = self.clock()
+        if self.uplink is not None:
+            self.uplink.start()
         self.recorder.start()
         self.journal.start()
         self._conditions.clear_orphans()
+        self.placements.start()
         self._tasks.append(asyncio.create_task(self.guard.warm(), name="twins"))
         for name in self.plant.connections:
             self._start_connection(name)
@@ -145,13 +158,32 @@ class Node:
         await asyncio.gather(*(d.close() for d in self.drivers.values()), return_exceptions=True)
         for runner in self.runners.values():
             await asyncio.to_thread(runner.close)
+        await asyncio.to_thread(self.placements.close)
         await asyncio.to_thread(self.recorder.close)
+        if self.uplink is not None:
+            await asyncio.to_thread(self.uplink.close)
         await asyncio.to_thread(self.historian.close)
         await asyncio.to_thread(self.alarms.sync)
         await asyncio.to_thread(self.guard.close)
         self._asked.close()
         await asyncio.to_thread(self.journal.close)
         self.ledger.close()
+
+    def _uplink(self) -> Uplink | None:
+        """The way to the centre that this plant has joined, if it has."""
+        home = self.folder / "centre"
+        if not (home / "centre.json").exists():
+            return None
+        from ronghe.edge.joining import membership  # a plant that never joined imports nothing of all this
+        from ronghe.edge.uplink import Uplink
+
+        try:
+            member = membership(home)
+            assert member is not None
+            return Uplink(self.plant, self.index, self.historian, self.ledger, home, member, boot=secrets.token_hex(6), clock=self.clock)
+        except RongheError as e:  # the plant works on without a centre
+            self._system("centre", "medium", e.what)
+            return None
 
     # --- samples in -------------------------------------------------------------------------------------------------------------
 
@@ -236,7 +268,8 @@ class Node:
         spec = self.plant.apps[name]
         held = {t.tag for t in self.plant.tags.values() if t.connection in self.drivers and self.drivers[t.connection].by_exception}
         try:
-            runner = Runner(self._first_app(name), self.index, lambda result, at: self._from_app(name, result, at), held=held)
+            with self.placements.of(name, self._find_app(spec.uses)):
+                runner = Runner(self._first_app(name), self.index, lambda result, at: self._from_app(name, result, at), held=held)
         except (Exception, SystemExit) as e:  # an app that calls sys.exit() does not end the node
             _log_failure(f"app {name} does not start", e)
             self.broken[name] = AppState(uses=spec.uses, equipment=spec.equipment, state="failed", reason=reason_of(e))
@@ -412,6 +445,9 @@ class Node:
         trouble = self.alarms.trouble or self.journal.trouble
         what = Text(f"alarms are not being kept: {trouble.en}", f"报警未能保存：{trouble.in_('zh')}") if trouble else None
         self._system("alarms", "high", what)
+        self.placements.tell(self._system, self.journal.put)
+        if self.uplink is not None:
+            self._system("centre", *(self.uplink.look(now) or ("low", None)))
         self._system("clock", "low", self._clocks.look(self.boundary.corrected))
         for runner in self.runners.values():
             runner.flush(now)

@@ -26,8 +26,9 @@ class Recorder:
     `dropped`. `trouble` says why nothing is being recorded, or is None; whatever the store raises, it is given the same samples again.
     """
 
-    def __init__(self, append: Append, *, most: int = 2_000_000, at_once: int = 50_000, retry: float = 1.0) -> None:
-        self._append, self._most, self._at_once, self._retry = append, most, at_once, retry
+    def __init__(self, append: Append, *, most: int = 2_000_000, at_once: int = 50_000, retry: float = 1.0, gather: float = 0.0) -> None:
+        """`gather`: s for which samples are waited for, so that appends are fewer and larger; `at_once` samples wait for nothing."""
+        self._append, self._most, self._at_once, self._retry, self._gather = append, most, at_once, retry, gather
         self._queue: deque[Batch] = deque()
         self._taken: list[Batch] = []  # off the queue and not stored yet
         self._ready = threading.Condition()
@@ -78,6 +79,8 @@ class Recorder:
         with self._ready:
             while not self._queue and not self._stopping:
                 self._ready.wait()
+            if self._gather and not self._stopping:
+                self._ready.wait_for(lambda: self._stopping or self.waiting >= self._at_once, self._gather)
             n = 0
             while self._queue and n < self._at_once:
                 self._taken.append(self._queue.popleft())

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import os
 import re
 import threading
@@ -149,16 +150,26 @@ class Ledger:
 
     def entries(self, after: int = 0, limit: int | None = None, kind: str = "") -> list[Entry]:
         """Entries with seq > `after`, oldest first, at most `limit`; `kind` "guard" means every kind that begins with "guard." as well."""
+        found: list[Entry] = []
+        for line in self._lines(after):
+            if limit is not None and len(found) >= limit:
+                break
+            entry = _DECODER.decode(line)
+            if not kind or entry.kind == kind or entry.kind.startswith(kind + "."):
+                found.append(entry)
+        return found
+
+    def lines(self, after: int, limit: int) -> list[bytes]:
+        """Entries with seq > `after`, oldest first, at most `limit`; each as it stands in the file, with the end of its line."""
+        return list(itertools.islice(self._lines(after), limit))
+
+    def _lines(self, after: int) -> Iterator[bytes]:
         with self._lock:
             start, end = self._offsets[min(max(after, 0), self.version)], self._offsets[-1]
-        found: list[Entry] = []
         with open(self._path / FILE, "rb") as file:
             file.seek(start)
-            while file.tell() < end and (limit is None or len(found) < limit):
-                entry = _DECODER.decode(file.readline())
-                if not kind or entry.kind == kind or entry.kind.startswith(kind + "."):
-                    found.append(entry)
-        return found
+            while file.tell() < end:
+                yield file.readline()
 
     def close(self) -> None:
         """Lets go of the files. Safe to call twice."""
