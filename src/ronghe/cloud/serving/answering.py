@@ -31,7 +31,7 @@ _BEARER: Final = "bearer "
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """`outputs` as asked for. `took` in ns: from the request read to its outputs, its turn waited for; what the client sees more is the network."""
+    """`outputs` as asked for. `took` in ns: from the request read to its outputs, its turn waited for; the rest is the network's."""
 
     model: Model
     outputs: dict[str, Array]

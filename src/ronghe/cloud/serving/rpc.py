@@ -71,7 +71,12 @@ class _Methods:
         return pb.ServerMetadataResponse(name=answering.NAME, version=answering.VERSION, extensions=answering.EXTENSIONS)
 
     async def _model_ready(self, request: Any, context: Any) -> Any:
-        self._service.describe(_authorization(context), request.name, request.version)
+        try:
+            self._service.describe(_authorization(context), request.name, request.version)
+        except Refusal as e:
+            if e.status != 404:
+                raise
+            return pb.ModelReadyResponse(ready=False)
         return pb.ModelReadyResponse(ready=True)
 
     async def _model_metadata(self, request: Any, context: Any) -> Any:
