@@ -134,7 +134,7 @@ class Placer:
         with self._lock:
             for session, chooser in list(self._choosers.items()):
                 chooser.model = session.name
-                session.plan(self._wakes.p99(self._clock(), 1) or 0.0)
+                session.plan(self._wakes.p99(self._clock(), 101) or 0.0)
                 options = self._options[session] = self._weigh(session)
                 move = chooser.step(options, self._clock())
                 if move is not None:

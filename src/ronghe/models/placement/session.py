@@ -218,7 +218,10 @@ class PlacedSession(Session):
         if remote.served is None:
             remote.served = remote.site.find(self.graph)
         if remote.served is None:
-            remote.no = Text("no model with this graph is served there", "该处未提供此计算图的模型")
+            remote.no = Text(
+                "this graph is not served there; make a package of it with `ronghe place graph`",
+                "该处未提供此计算图；请用 `ronghe place graph` 生成其模型包",
+            )
             return
         if remote.no is not None and not remote.refused:
             remote.no = None
@@ -247,14 +250,14 @@ class PlacedSession(Session):
 
 
 def difference(a: NDArray[Any], b: NDArray[Any]) -> float | None:
-    """The largest difference of two arrays as a part of the range of `b`; None where shape or type differ, or NaN stands elsewhere."""
+    """The largest difference of two arrays as a part of the range of `b`; None where shape or type differ, or what is not finite."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return None
     if not b.size or np.array_equal(a, b, equal_nan=b.dtype.kind == "f"):
         return 0.0
     x, y = a.astype(np.float64), b.astype(np.float64)
-    if not np.array_equal(np.isfinite(x), np.isfinite(y)):
-        return None
     finite = np.isfinite(y)
-    apart = float(np.abs(x - y)[finite].max(initial=0.0))
-    return apart / max(float(np.ptp(y[finite])), float(np.abs(y[finite]).max()), 1e-30)
+    if not np.array_equal(finite, np.isfinite(x)) or not np.array_equal(x[~finite], y[~finite], equal_nan=True):
+        return None
+    apart = np.abs(x[finite] - y[finite]).max()
+    return float(apart / max(np.ptp(y[finite]), np.abs(y[finite]).max(), 1e-30))
