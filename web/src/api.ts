@@ -12,8 +12,23 @@ export class Failure extends Error {
   }
 }
 
-const UNREACHABLE: T.Text = { en: "the node does not answer", zh: "节点无应答" };
-const CHECK_IT: T.Text = { en: "check the network and that `ronghe up` runs", zh: "请检查网络，并确认 `ronghe up` 正在运行" };
+const UNREACHABLE = {
+  node: [
+    { en: "the node does not answer", zh: "节点无应答" },
+    { en: "check the network and that `ronghe up` runs", zh: "请检查网络，并确认 `ronghe up` 正在运行" },
+  ],
+  centre: [
+    { en: "the centre does not answer", zh: "中心无应答" },
+    { en: "check the network and that `ronghe cloud up` runs", zh: "请检查网络，并确认 `ronghe cloud up` 正在运行" },
+  ],
+} satisfies Record<T.Session["of"], [T.Text, T.Text]>;
+
+let behind: T.Session["of"] = "node";
+
+/** What is meant by "no answer" from now on. */
+export function isBehind(of: T.Session["of"]) {
+  behind = of;
+}
 
 let onSignedOut = () => {};
 
@@ -22,7 +37,7 @@ export function whenSignedOut(call: () => void) {
   onSignedOut = call;
 }
 
-/** Asks the node; a Blob is sent as it is, anything else as JSON. Throws Failure. */
+/** Asks the node or the centre; a Blob is sent as it is, anything else as JSON. Throws Failure. */
 async function ask(method: string, path: string, body: unknown, timeout: number): Promise<Response> {
   const kind = body instanceof Blob ? body.type || "application/octet-stream" : "application/json";
   let answer: Response;
@@ -35,7 +50,8 @@ async function ask(method: string, path: string, body: unknown, timeout: number)
       signal: AbortSignal.timeout(timeout),
     });
   } catch {
-    throw new Failure(0, UNREACHABLE, "", CHECK_IT);
+    const [what, todo] = UNREACHABLE[behind];
+    throw new Failure(0, what, "", todo);
   }
   if (answer.ok) return answer;
   const told = (await answer.json().catch(() => null)) as { what: T.Text; where: string; todo: T.Text } | null;
@@ -49,9 +65,10 @@ async function request<Answer>(method: string, path: string, body?: unknown, tim
   return answer.status === 204 ? (undefined as Answer) : ((await answer.json()) as Answer);
 }
 
-const get = <A>(path: string) => request<A>("GET", path);
-const post = <A>(path: string, body: unknown = {}) => request<A>("POST", path, body);
-const one = encodeURIComponent;
+export const get = <A>(path: string) => request<A>("GET", path);
+export const post = <A>(path: string, body: unknown = {}) => request<A>("POST", path, body);
+export const put = <A>(path: string, body: unknown) => request<A>("PUT", path, body);
+export const one = encodeURIComponent;
 
 export type Args = Record<string, string | number>;
 const verb = (app: string, name: string, args: Args) =>
@@ -59,6 +76,7 @@ const verb = (app: string, name: string, args: Args) =>
 
 export const api = {
   me: () => get<T.Me>("me"),
+  session: () => get<T.Session>("session"),
   signIn: (name: string, password: string) => post<T.Me>("session", { name, password }),
   signOut: () => request<void>("DELETE", "session"),
   lookAtLink: (token: string) => post<{ name: string }>("link", { token }),

@@ -33,7 +33,7 @@ class Live {
   private running = false;
 
   constructor() {
-    setInterval(() => this.running && this.beat(), 500);
+    setInterval(() => this.beat(), 500);
     // A hidden page holds no connection: browsers allow six to one server, and control rooms have many tabs.
     document.addEventListener("visibilitychange", () => {
       this.close();
@@ -115,8 +115,13 @@ class Live {
     }
   }
 
+  /** The clock of what stands behind the page, as told, ms. */
+  tell(now: number) {
+    this.offset = now - Date.now();
+  }
+
   private take(changes: Changes) {
-    this.offset = changes.now - Date.now();
+    this.tell(changes.now);
     this.last = performance.now();
     this.link = "live";
     this.heard = changes.now;
@@ -136,7 +141,7 @@ class Live {
 
   private beat() {
     this.now = Date.now() + this.offset;
-    if (document.hidden || performance.now() - this.last < SILENT) return;
+    if (!this.running || document.hidden || performance.now() - this.last < SILENT) return;
     this.link = "lost";
     this.open();
   }

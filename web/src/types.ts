@@ -13,6 +13,12 @@ export interface Me {
   role: RoleName;
 }
 
+/** What stands behind this page, and who is signed in. */
+export interface Session {
+  of: "node" | "centre";
+  me: Me | null;
+}
+
 export interface Tag {
   id: number;
   tag: string;

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from litestar import Litestar
 
 from ronghe.console import people, session
 from ronghe.console.app import application
-from ronghe.console.centre import fleet, models, placement, tenants
-from ronghe.console.centre.desk import Centre, CentreDesk
+from ronghe.console.centre import fleet, models, overall, placement, tenants
+from ronghe.console.centre.desk import CentreDesk
 from ronghe.console.throttle import Throttle
 from ronghe.console.users import Users
 
+if TYPE_CHECKING:
+    from ronghe.cloud.centre import Centre
+
 API = [
     *session.HANDLERS,
+    *overall.HANDLERS,
     *fleet.HANDLERS,
     *models.HANDLERS,
     *placement.HANDLERS,

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ronghe.console.desk import Call, Kind, cookie_name
+from ronghe.console.failures import Refused
 from ronghe.console.throttle import Throttle
 from ronghe.console.users import Users
+from ronghe.text import Text
 
-
-class Centre(Protocol):
-    """What the console needs of a centre."""
-
-    folder: Path
-    clock: Callable[[], int]
-    url: str  # where nodes join
-    fleet: Any
-    registry: Any
-    rollouts: Any
-    placement: Any
-    tenants: Any
-
-    def note(self, kind: str, body: dict[str, Any]) -> None:
-        """Puts an entry into the centre's journal."""
-        ...
+if TYPE_CHECKING:
+    from ronghe.cloud.centre import Centre
+    from ronghe.cloud.rollout import Rollouts
+    from ronghe.cloud.serving import Tenants
 
 
 @dataclass(slots=True)
@@ -49,7 +37,7 @@ class CentreDesk:
         return "centre"
 
     def note(self, kind: str, body: dict[str, Any]) -> None:
-        """An entry of the centre's journal."""
+        """An entry of the centre's ledger."""
         self.centre.note(kind, body)
 
 
@@ -57,3 +45,22 @@ def centre_of(call: Call) -> Centre:
     """The centre that a request belongs to."""
     desk: CentreDesk = call.app.state["desk"]
     return desk.centre
+
+
+def rollouts_of(call: Call) -> Rollouts:
+    """Its roll-outs. Raises Refused (503) while they do not work."""
+    rollouts: Rollouts = _at_work(call, "rollouts", centre_of(call).rollouts)
+    return rollouts
+
+
+def tenants_of(call: Call) -> Tenants:
+    """Its tenants. Raises Refused (503) while models are not served."""
+    tenants: Tenants = _at_work(call, "serving", centre_of(call).tenants)
+    return tenants
+
+
+def _at_work(call: Call, name: str, part: Any) -> Any:
+    if part is None:
+        why = centre_of(call).failed.get(name, Text("it has not started", "尚未启动"))
+        raise Refused(503, Text(f"this part of the centre does not work: {why.en}", f"中心的此部分未能运行：{why.in_('zh')}"), where=name)
+    return part

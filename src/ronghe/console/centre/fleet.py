@@ -48,6 +48,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
 
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node answered; None so far."""
+
+    answer: Any
+
+
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """Which version of its plant folder a node is to run."""
 
@@ -64,9 +70,9 @@ def fleet(request: Call) -> Any:
 @post("/api/fleet/invite", opt=needs(Role.ENGINEER), sync_to_thread=False)
 def invite(request: Call, data: JSONBody[Invite]) -> Invitation:
     """Lets a node join, once."""
-    centre = centre_of(request)
-    token = centre.fleet.invite(data.node, data.plant, person(request).name)
-    return Invitation(token=token, command=f"ronghe join {centre.url} {token} --plant FOLDER")
+    fleet = centre_of(request).fleet
+    token = fleet.invite(data.node, data.plant, person(request).name)
+    return Invitation(token=token, command=fleet.command(token))
 
 
 @post("/api/fleet/remove", opt=needs(Role.ADMINISTRATOR), status_code=204, sync_to_thread=False)
@@ -82,9 +88,9 @@ def order(request: Call, data: JSONBody[Ask]) -> Asked:
 
 
 @get("/api/fleet/answer/{order:str}", opt=needs(Role.VIEWER), sync_to_thread=False)
-def answer(request: Call, order: FromPath[str]) -> Any:
+def answer(request: Call, order: FromPath[str]) -> Answer:
     """What the node answered, once it has."""
-    return centre_of(request).fleet.answer(order)
+    return Answer(answer=centre_of(request).fleet.answer(order))
 
 
 @post("/api/fleet/configuration", opt=needs(Role.ENGINEER), status_code=204, sync_to_thread=False)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ronghe.console.centre.app import create_centre_app
-from ronghe.console.centre.desk import Centre
 from ronghe.console.serving import listen, serve
 from ronghe.console.users import Users
+
+if TYPE_CHECKING:
+    from ronghe.cloud.centre import Centre
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ class CentreConsole:
         self._centre = centre
         self._sock = listen(host, port)
         try:
-            self._users = Users(centre.folder / ".ronghe" / "users.sqlite", centre.clock)
+            self._users = Users(centre.home / "users.sqlite", centre.clock)
         except BaseException:
             self._sock.close()
             raise
