@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.models.placement.conftest import Line, network, wait
 
 from ronghe.models import runtime
 from ronghe.models.placement import HERE, Pace, PlacedSession, Placer
 from ronghe.plant.model import Placing, SiteSpec
-from tests.models.placement.conftest import Line, network, wait
 
 X = np.ones((1, 24), np.float32)
 PACE = Pace(probe=0.02, decide=0.02, trial=0.3, settle=0.2)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.models.placement.conftest import network
 
 from ronghe.errors import BadFrame, Rejected, Unreachable
 from ronghe.models.remote import Endpoint
 from ronghe.models.runtime import Session
-from tests.models.placement.conftest import network
 
 
 def test_gives_the_numbers_of_a_run_here(server: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from tests.models.placement.conftest import Line, network, wait
 
 from ronghe.errors import ModelError
 from ronghe.models.placement.session import PlacedSession, difference
@@ -15,7 +16,6 @@ from ronghe.models.placement.site import Site
 from ronghe.models.remote import Served
 from ronghe.models.runtime import Session
 from ronghe.plant.model import SiteSpec
-from tests.models.placement.conftest import Line, network, wait
 
 X = np.random.default_rng(1).normal(size=(3, 24)).astype(np.float32)
 
@@ -56,9 +56,7 @@ def test_from_many_threads_at_once(site: Site) -> None:
 
     def work(seed: int) -> None:
         x = np.random.default_rng(seed).normal(size=(2, 24)).astype(np.float32)
-        for _ in range(10):
-            if not np.array_equal(session.run(x)[0], here.run(x)[0]):
-                wrong.append(seed)
+        wrong.extend(seed for _ in range(10) if not np.array_equal(session.run(x)[0], here.run(x)[0]))
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
     for t in threads:
@@ -71,11 +69,11 @@ def test_from_many_threads_at_once(site: Site) -> None:
 
 
 def test_a_stalled_link_is_overtaken_and_then_left_alone(site: Site, line: Line) -> None:
-    session = placed(site, network(), deadline_ms=100.0)
+    session = placed(site, network(), deadline_ms=600.0)
     for _ in range(8):
         session.here({"x": X})
     session.plan(0.0)
-    assert 0 < session.patience_ms < 90.0
+    assert 0 < session.patience_ms < 540.0
     line.stalled = True
     for _ in range(5):
         np.testing.assert_array_equal(session.run(X)[0], Session(network()).run(X)[0])
