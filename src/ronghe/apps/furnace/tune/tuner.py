@@ -37,8 +37,9 @@ class Tuner:
 
     A variable that starts at an end of its range can be moved one way only, and whoever set the range knows which: these go first,
     together, in strides of a third of their ranges, as long as each is better. Then each other variable is moved once by `step`, from the
-    best point so far, and what was better is kept; then the surrogates lead. It is done when the region is smaller than `least` (both are
-    parts of the ranges), and begins again when the process has moved.
+    best point so far, and what was better is kept; then the surrogates lead. What has come to the far end of its range stays there until
+    the region of the others is smaller than `least` (both are parts of the ranges): fewer variables are learned from fewer trials. Then
+    all are free, and it is done when the region is that small again; it begins anew when the process has moved.
     """
 
     def __init__(self, space: Space, rng: np.random.Generator, *, step: float = 0.15, least: float = 0.03) -> None:
@@ -51,6 +52,7 @@ class Tuner:
         self._unmoved = list(range(len(space.low)))
         self._inward = np.zeros(len(space.low))  # which way one-sided variables go, from the first trial on
         self._strides = _STRIDES
+        self._pinned = True  # whether one-sided variables that have come to their far ends stay there
         self._ends = np.tile([0.0, 1.0], (len(space.low), 1))  # of each range, in parts of it: less where a move was refused
         self._best: int | None = None
 
@@ -129,6 +131,8 @@ class Tuner:
             if np.abs(found - centre).max() > self._least / 4:
                 return self._say(found, known)
             self.radius *= _SHRINK
+            if self.radius < self._least and self._pinned:
+                self._pinned, self.radius = False, _CAREFUL * self._step
         return self._say(centre, known)
 
     # --- what is known ----------------------------------------------------------------------------------------------------------
@@ -168,7 +172,7 @@ class Tuner:
             moved |= bool((np.abs(slack - mean) > 3 * np.hypot(sd, known.slacks.noise)).any())
         if moved:
             p.age *= _AGED
-            self.radius = max(self.radius, self._step)
+            self.radius, self._pinned = max(self.radius, self._step), False
         self._known = None
 
     def _untold(self, u: Floats) -> Proposal:
@@ -230,17 +234,19 @@ class Tuner:
 
         low, high = self._box(centre, self.radius)
         at = self._candidates(centre, self.radius)
-        value, d = score(at), len(centre)
+        value, free = score(at), np.flatnonzero(high > low)
         for _ in range(4):  # along the axes from the best few
             top = at[np.argsort(-value)[:6]]
-            near = np.repeat(top, 6 * d, axis=0)
-            rows, which = np.arange(len(near)), np.tile(np.repeat(np.arange(d), 6), len(top))
+            near = np.repeat(top, 6 * len(free), axis=0)
+            rows, which = np.arange(len(near)), np.tile(np.repeat(free, 6), len(top))
             near[rows, which] = (low + self._rng.choice([0, 0.15, 0.5, 0.85, 1], len(near))[:, None] * (high - low))[rows, which]
             at, value = np.vstack([top, near]), np.concatenate([score(top), score(near)])
         return _argmax(at, value) if np.isfinite(value).any() else centre
 
     def _box(self, centre: Floats, radius: float) -> tuple[Floats, Floats]:
-        return np.maximum(centre - radius, self._ends[:, 0]), np.minimum(centre + radius, self._ends[:, 1])
+        arrived = self._pinned & (((self._inward > 0) & (centre >= 1 - _AT_END)) | ((self._inward < 0) & (centre <= _AT_END)))
+        reach = np.where(arrived, 0.0, radius)
+        return np.maximum(centre - reach, self._ends[:, 0]), np.minimum(centre + reach, self._ends[:, 1])
 
     def _candidates(self, centre: Floats, radius: float) -> Floats:
         """Points of the region: inside, on its edges, and with few variables moved (as TuRBO draws them)."""
