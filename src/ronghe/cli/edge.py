@@ -41,17 +41,22 @@ def up(plant: Path, host: str, port: int, no_console: bool, verbose: bool) -> No
 
 
 async def run(folder: Path, host: str, port: int | None) -> None:
-    """Runs the plant until SIGINT or SIGTERM. Raises PlantError, StoreLocked, or what the console cannot have, before anything starts.
+    """Runs the plant until SIGINT or SIGTERM; raises as `run_until`."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    await run_until(ended, folder, host, port)
+
+
+async def run_until(ended: asyncio.Event, folder: Path, host: str, port: int | None) -> None:
+    """Runs the plant until `ended`. Raises PlantError, StoreLocked, or what the console cannot have, before anything starts.
 
     A node that has joined a centre is started anew when another version of its plant folder came from there; one that does not start is
     taken back.
     """
     from ronghe.edge.joined import configuration_of, take_back
 
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
     configuration = await asyncio.to_thread(configuration_of, folder)
     while not ended.is_set():
         try:

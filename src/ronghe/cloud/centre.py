@@ -66,6 +66,7 @@ class Centre:
         self.serving: Any = None
         self.failed: dict[str, Text] = {}
         self.url = ""
+        self.metrics_url = ""
         self._bell = Bell()
         self._ends: list[tuple[str, Callable[[], Awaitable[object] | object]]] = []
         self._watching: asyncio.Task[None] | None = None
@@ -86,7 +87,7 @@ class Centre:
             fleet=self.fleet,
             bell=self._bell,
             package=self._package,
-            joins=Pace(10, 0.2, self.clock),
+            joins=Pace(60, 2, self.clock),
             calls=Pace(40, 10, self.clock),
             on_joined=self._joined,
             on_report=self._reported,
@@ -207,6 +208,7 @@ class Centre:
         exposition = Exposition(self.fleet, self.clock)
         exporter = Exporter(exposition, self.spec.metrics)
         await exporter.start()
+        self.metrics_url = exporter.url
         return exporter.stop
 
     def _fails(self, name: str, e: Exception) -> None:

@@ -23,7 +23,7 @@ import msgspec
 
 import ronghe
 from ronghe.bus.fleet import Joined, Link, Report, Wanted
-from ronghe.edge.centrelink import CentreLink, Refused
+from ronghe.edge.centrelink import Answer, CentreLink, Refused, understood
 from ronghe.edge.configuration import Configuration, take_back
 from ronghe.edge.diagnosis import Gauges, LogRing, answer
 from ronghe.edge.joining import FILE, Membership, context, keep, renewal, write
@@ -57,7 +57,6 @@ class Agent:
         configuration: Configuration,
         again: asyncio.Event,
         *,
-        settles: float = SETTLES,
         rng: random.Random | None = None,
     ) -> None:
         """`home` is the folder `centre` of a joined plant. Raises CloudError when the node's certificate cannot be used."""
@@ -65,7 +64,7 @@ class Agent:
         self.member = msgspec.json.decode((home / FILE).read_bytes(), type=Membership)
         self.again = again
         self.connected = False
-        self._settles, self._rng = settles, rng or random.Random()  # noqa: S311  (jitter)
+        self._rng = rng or random.Random()  # noqa: S311  (jitter)
         self._link = CentreLink(self.member.url, context(home))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="centre")
         self._ring, self._gauges = LogRing(node.clock), Gauges(node)
@@ -136,7 +135,7 @@ class Agent:
             path = f"/fleet/wanted?since={self._wanted.revision}&wait={left:.1f}"
             got = await self._ask("GET", path, held=left)
             if got.status == 200:
-                self._take(msgspec.json.decode(got.body, type=Wanted))
+                self._take(understood(got, Wanted))
 
     def _take(self, wanted: Wanted) -> None:
         known, self._wanted = self._wanted, wanted
@@ -148,7 +147,7 @@ class Agent:
         if (wanted.models, wanted.trusted, wanted.configuration) != (known.models, known.trusted, known.configuration):
             self._news.set()
 
-    async def _ask(self, method: str, path: str, body: bytes | None = None, *, held: float = 0.0) -> Any:
+    async def _ask(self, method: str, path: str, body: bytes | None = None, *, held: float = 0.0) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(self._link.ask, method, path, body, held=held))
 
     async def _report(self) -> tuple[Report, int]:
@@ -209,7 +208,7 @@ class Agent:
         if self.node.clock() < self.member.renew:
             return
         request = await asyncio.to_thread(renewal, self.home, self.member.node)
-        joined = msgspec.json.decode((await self._ask("POST", "/fleet/renew", request.encode())).body, type=Joined)
+        joined = understood(await self._ask("POST", "/fleet/renew", request.encode()), Joined)
         await asyncio.to_thread(write, self.home / "node.pem", joined.certificate.encode())
         self.member = await asyncio.to_thread(keep, self.home, self.member.url, joined)
         old, self._link = self._link, CentreLink(self.member.url, context(self.home))
@@ -296,7 +295,7 @@ class Agent:
         there = {f"connection/{n}" for n in self.node.plant.connections} | {f"app/{n}" for n in self.node.plant.apps}
         due = there.intersection(trial.worked)
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._settles
+        until = loop.time() + SETTLES
         for _ in iter(lambda: loop.time() < until and not due.issubset(self._working()), False):
             await asyncio.sleep(_LOOK)
         if due.issubset(self._working()):

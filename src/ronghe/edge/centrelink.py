@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -40,6 +40,18 @@ class Refused(CloudError):
     """The centre said no; `status` is of HTTP."""
 
     status: int = 0
+
+
+Kind = TypeVar("Kind")
+
+
+def understood(answer: Answer, kind: type[Kind]) -> Kind:
+    """What an answer says. Raises CloudError for one that is not as agreed."""
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except msgspec.DecodeError as e:
+        what = Text(f"the centre's answer is not understood: {e}", f"无法理解中心的应答：{e}")
+        raise CloudError(what, todo=Text("do both run the same version of Ronghe?", "两端 Ronghe 版本是否一致？")) from e
 
 
 class CentreLink:
@@ -89,6 +101,10 @@ class CentreLink:
                     yield piece
             except (OSError, http.client.HTTPException) as e:
                 raise self._lost(e) from e
+            finally:
+                if answer.length:  # nobody read to the end: the connection cannot be used again
+                    self.close()
+                answer.close()
 
     def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str], held: float) -> http.client.HTTPResponse:
         if body is not None:

@@ -17,7 +17,7 @@ import msgspec
 
 from ronghe.bus.fleet import Joined, Joining
 from ronghe.bus.invitation import Invitation
-from ronghe.edge.centrelink import CentreLink
+from ronghe.edge.centrelink import CentreLink, understood
 from ronghe.errors import CloudError
 from ronghe.plant.folder import load
 from ronghe.text import Text
@@ -75,7 +75,7 @@ def join(url: str, token: str, folder: Path, clock: Callable[[], int]) -> Joined
     asked = Joining(secret=invitation.secret, plant=plant.path, title=plant.name, request=request_of(key, plant.path))
     link = CentreLink(url, tls)
     try:
-        joined = msgspec.json.decode(link.ask("POST", "/fleet/join", msgspec.json.encode(asked)).body, type=Joined)
+        joined = understood(link.ask("POST", "/fleet/join", msgspec.json.encode(asked)), Joined)
     finally:
         link.close()
     home.mkdir(parents=True, exist_ok=True)

@@ -12,13 +12,13 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 import uvicorn
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.exceptions import NotFoundException
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -120,11 +120,11 @@ async def ping(request: Call) -> None:
 
 
 @get("/fleet/wanted")
-async def wanted(request: Call, since: int = 0, wait: Annotated[float, Parameter(ge=0, le=LONGEST)] = LONGEST) -> Response[Any]:
+async def wanted(request: Call, since: FromQuery[int] = 0, wait: FromQuery[float] = LONGEST) -> Response[Any]:
     """What is wanted of the node, when it is newer than `since`; 204 when nothing is, after `wait` s."""
     desk = _desk(request)
     node = await _node(request)
-    until = asyncio.get_running_loop().time() + wait
+    until = asyncio.get_running_loop().time() + min(wait, LONGEST)
     while True:
         now = await asyncio.to_thread(desk.fleet.wanted, node)
         if now.revision != since:
@@ -154,7 +154,7 @@ async def renew(request: Call) -> Joined:
 
 
 @get("/fleet/packages/{hash:str}")
-async def package(request: Call, hash: str) -> Stream:
+async def package(request: Call, hash: FromPath[str]) -> Stream:
     """The zip of a model package that is wanted of this node."""
     node = await _node(request)
     path = await asyncio.to_thread(_desk(request).package, node, hash) if _HASH.fullmatch(hash) else None
@@ -162,7 +162,7 @@ async def package(request: Call, hash: str) -> Stream:
 
 
 @get("/fleet/folders/{hash:str}")
-async def folder(request: Call, hash: str) -> Stream:
+async def folder(request: Call, hash: FromPath[str]) -> Stream:
     """The zip of the plant folder that is wanted of this node."""
     node = await _node(request)
     return await _file(request, await asyncio.to_thread(_desk(request).fleet.folder_of, node, hash))
