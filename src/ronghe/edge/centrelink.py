@@ -65,9 +65,14 @@ class CentreLink:
         self.url, self._host, self._port, self._tls = url.rstrip("/"), parts.hostname, parts.port or 443, tls
         self._link: http.client.HTTPSConnection | None = None
         self._lock = threading.Lock()
+        self._over = False
 
     def close(self) -> None:
-        """Safe to call at any time; the next request connects anew."""
+        """Ends what is under way, for good. Safe to call twice."""
+        self._over = True
+        self._drop()
+
+    def _drop(self) -> None:
         link, self._link = self._link, None
         if link is not None:
             sock = link.sock
@@ -103,7 +108,7 @@ class CentreLink:
                 raise self._lost(e) from e
             finally:
                 if answer.length:  # nobody read to the end: the connection cannot be used again
-                    self.close()
+                    self._drop()
                 answer.close()
 
     def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str], held: float) -> http.client.HTTPResponse:
@@ -125,12 +130,15 @@ class CentreLink:
         raise AssertionError
 
     def _connect(self) -> http.client.HTTPSConnection:
-        self._link = http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT, context=self._tls)
-        self._link.connect()
-        return self._link
+        link = self._link = http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT, context=self._tls)
+        link.connect()
+        if self._over:
+            link.close()
+            raise ConnectionAbortedError("closed")
+        return link
 
     def _lost(self, e: Exception) -> Unreachable:
-        self.close()
+        self._drop()
         if isinstance(e, ssl.SSLCertVerificationError):
             why = e.verify_message
             what = Text(f"the centre's certificate is not the one that is trusted here: {why}", f"中心的证书不受此节点信任：{why}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import platform
 import shutil
@@ -83,7 +84,7 @@ class Gauges:
             found["ronghe_outbox_oldest_seconds"] = max(0.0, (node.clock() - sending.oldest) / 1e9) if sending.oldest else 0.0
             if sending.drain_x is not None:
                 found["ronghe_outbox_drain_ratio"] = sending.drain_x
-        return found
+        return {name: value for name, value in found.items() if math.isfinite(value)}  # JSON has no others
 
 
 def resident() -> float | None:

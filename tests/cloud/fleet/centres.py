@@ -70,8 +70,8 @@ class Running:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[Running]:
-    """A centre with all its parts on free ports."""
+def running(home: Path, *, whole: bool = True) -> Iterator[Running]:
+    """A centre on free ports, with all its parts, or with its fleet alone."""
     shutil.rmtree(home, ignore_errors=True)
     folder.make(home, "127.0.0.1", time.time_ns)
     text = "[fleet]\nport = 0\n[hub]\nport = 0\n[serving]\nport = 0\ngrpc = 0\n[metrics]\nlisten = '127.0.0.1:0'\n"
@@ -82,6 +82,8 @@ def running(home: Path) -> Iterator[Running]:
 
     async def make() -> Centre:
         centre = Centre(home)
+        if not whole:
+            centre._parts = list  # type: ignore[assignment]
         await centre.start()
         return centre
 

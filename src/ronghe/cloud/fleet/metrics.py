@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import logging
-import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -84,7 +83,7 @@ class Exposition:
         lines: list[str] = []
         for name, points in sorted(groups.items()):
             lines.append(f"# TYPE {name} gauge")
-            lines += [f"{name}{_labels(p.labels)} {_number(p.value)}" for p in points]
+            lines += [f"{name}{_labels(p.labels)} {float(p.value)!r}" for p in points]
         return "\n".join(lines) + "\n"
 
     def otlp(self) -> dict[str, Any]:
@@ -92,8 +91,7 @@ class Exposition:
         at = str(self._clock())
         groups: dict[str, list[Point]] = {}
         for point in self.points():
-            if math.isfinite(point.value):
-                groups.setdefault(point.name, []).append(point)
+            groups.setdefault(point.name, []).append(point)
         metrics = [
             {
                 "name": name,
@@ -180,10 +178,6 @@ class Exporter:
 def _labels(labels: dict[str, str]) -> str:
     escape = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
     return "{" + ",".join(f'{k}="{v.translate(escape)}"' for k, v in labels.items()) + "}" if labels else ""
-
-
-def _number(value: float) -> str:
-    return "NaN" if math.isnan(value) else ("+Inf" if value > 0 else "-Inf") if math.isinf(value) else repr(float(value))
 
 
 def _attributes(labels: dict[str, str]) -> list[dict[str, Any]]:
