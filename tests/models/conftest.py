@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -29,14 +30,14 @@ class Clock:
 class Works:
     """Keys, a registry, and whatever of packages is asked for. `key` signs, unless another is named."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], int]) -> None:
         self.folder, self.clock, self.key = folder, clock, "first"
         self.keys = KeyFolder(folder / "keys")
         self.keys.new("first", clock())
         self.registry = Registry(folder / "registry", clock=clock)
         self.registry.ring.pin(self.keys.named("first").key)
 
-    def package(self, version: str, name: str = "pump", size: int = 4000) -> Path:
+    def package(self, version: str, name: str = "pump", size: int = 4000, settings: dict[str, Any] | None = None) -> Path:
         manifest = Manifest(
             name=name,
             version=version,
@@ -46,13 +47,24 @@ class Works:
             inputs=(),
             outputs=(Output(name="score"),),
             training=Training(sha256="ab" * 32, rows=1),
+            settings=settings or {},
         )
         path = self.folder / f"{name}-{version}.model"
         save(path, Package(manifest, {"numbers": np.random.default_rng(int(version)).random(size // 8)}))
         return path
 
-    def release(self, version: str, name: str = "pump", *, key: str = "", size: int = 4000, until: int = 0, final: bool = False) -> Release:
-        added = self.registry.add(self.package(version, name, size))
+    def release(
+        self,
+        version: str,
+        name: str = "pump",
+        *,
+        key: str = "",
+        size: int = 4000,
+        until: int = 0,
+        final: bool = False,
+        settings: dict[str, Any] | None = None,
+    ) -> Release:
+        added = self.registry.add(self.package(version, name, size, settings))
         private = self.keys.private(key or self.key)
         return self.registry.sign(added.hash, private, until=until, final=final, keys=self.keys.ring.statements)
 

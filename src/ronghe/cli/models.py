@@ -97,7 +97,7 @@ def sign(
         Path(what),
         keys.private(key, passphrase()),
         serial=serial,
-        floor=serial if final else max(serial - 1, 1),
+        floor=serial if final else serial - 1,
         since=parse_time(since, now) if since else now,
         until=parse_time(until, now) if until else 0,
         keys=keys.ring.statements,

@@ -145,7 +145,8 @@ class Deploying:
         try:
             if self._is_so(w):
                 return
-            await asyncio.to_thread(self.store.vet, w, trusted)
+            if w.hash:
+                await asyncio.to_thread(self.store.vet, w, trusted)
         except RongheError as e:
             self._say(w, "refused", e.what)
             self._unsettled = True  # a key or a date may make it right
@@ -176,7 +177,7 @@ class Deploying:
                 self.store.forgive(w.app)
             self._say(w, "running")
             return True
-        if pointer.spoilt == w.hash:
+        if w.hash and pointer.spoilt == w.hash:
             self._say(w, "rolled_back", pointer.why)
             return True
         refused, until = self._refused.get(w.app, (None, 0.0))

@@ -96,7 +96,7 @@ class Registry:
             self.ring.admit(keys, now)
             others = [r for r in self.list(release.name) if r.serial and r.hash != release.hash]
             serial = max((r.serial for r in (release, *others)), default=0) + 1
-            floor = serial if final else max((r.serial for r in others if r.withdrawn is None), default=serial)
+            floor = serial if final else max((r.serial for r in others if r.withdrawn is None), default=0)
             said = _released(release, serial, floor, since or now, until)
             release = self._stated(release, state(said, private))
             self._keep(release)

@@ -37,8 +37,8 @@ class Retired(msgspec.Struct, frozen=True, kw_only=True, tag="retired"):
 
 
 class Released(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
-    """This package may run. `serial` grows with every release of the name; a node that took this one never takes one below `floor` again,
-    so that an old version with a known fault cannot be brought back, not even by whoever owns the centre."""
+    """This package may run. `serial` grows with every release of the name; a node that took this one never goes back below `floor`, so
+    that an old version with a known fault cannot be brought back, not even by whoever owns the centre. What ran without a release is 0."""
 
     name: str
     version: str

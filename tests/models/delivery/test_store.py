@@ -63,8 +63,6 @@ def test_a_release_is_switched_proved_and_taken_back(store: Store, works: Works)
     assert store.pointer("watch").spoilt == works.registry.list()[0].hash
     assert events(store) == ["fetched", "switching", "switched", "proved", "fetched", "switching", "switched", "rolled_back"]
     assert store.collect() == [works.registry.list()[0].hash]
-    store.drop("watch")
-    assert version(store) == ""
 
 
 # --- what is refused before a byte is fetched -------------------------------------------------------------------------------------
@@ -116,9 +114,22 @@ def test_an_old_version_is_not_brought_back_but_by_a_new_release_of_it(store: St
     assert version(store) == "2"
     with pytest.raises(ModelError, match="old version"):
         store.vet(changed(one, back=True))
+    with pytest.raises(ModelError, match="no way back"):
+        store.drop("watch")
     release = works.registry.sign(one.hash, works.keys.private("first"))
     bring(store, works, works.registry.wanted(release.hash, "watch"))
     assert version(store) == "1"
+
+
+def test_what_ran_before_the_first_release_comes_back_as_long_as_nothing_else_did(store: Store, works: Works) -> None:
+    bring(store, works, works.wanted("1"))
+    store.drop("watch")
+    assert version(store) == ""
+    bring(store, works, works.wanted("2"))
+    bring(store, works, works.wanted("3"))
+    with pytest.raises(ModelError, match="no way back"):
+        store.drop("watch")
+    assert version(store) == "3"
 
 
 def test_after_a_final_release_there_is_no_way_back(store: Store, works: Works) -> None:
@@ -135,7 +146,6 @@ def test_the_highest_serial_outlives_its_file(store: Store, works: Works) -> Non
     bring(store, works, works.wanted("2"))
     accepted = store.folder / "accepted"
     accepted.write_bytes(accepted.read_bytes().replace(b'"highest":2', b'"highest":0'))
-    store.drop("watch")
     with pytest.raises(ModelError, match="old version"):
         store.vet(one)
 

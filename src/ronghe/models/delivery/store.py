@@ -69,7 +69,7 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     """What an app runs: `now`, or without one what plant.toml names. `before` is what it can go back to.
 
     Until it is `proved`, `now` is on trial: `starts` counts how often the node began with it. `spoilt` is the hash of a package that was
-    taken back here, and `why`.
+    taken back here, and `why`. `returned`: the centre had it go back; a second step back it cannot order.
     """
 
     now: Placed | None = None
@@ -79,6 +79,7 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     starts: int = 0
     spoilt: str = ""
     why: Text | None = None
+    returned: bool = False
 
 
 class _Accepted(msgspec.Struct, frozen=True):
@@ -307,7 +308,7 @@ class Store:
         )
         if not self._is_whole(new):
             raise _no(wanted, Text("the package on the disk is damaged", "磁盘上的模型包已损坏"))
-        pointer = Pointer(now=new, before=None if wanted.back else old.now, since=self._clock(), proved=wanted.back)
+        pointer = Pointer(now=new, before=None if wanted.back else old.now, since=self._clock(), proved=wanted.back, returned=wanted.back)
         was = str(old.now) if old.now else ""
         try:
             self.say(
@@ -330,7 +331,12 @@ class Store:
         return self.current(app)
 
     def drop(self, app: str) -> None:
-        """The app runs what plant.toml names again."""
+        """The app goes back to what plant.toml names, where it came from there. Raises ModelError where it did not, or may not."""
+        pointer = self.pointer(app)
+        now = pointer.now
+        if now is not None and (pointer.before is not None or pointer.returned or now.floor >= now.serial):
+            what = Text(f"from {now} there is no way back to {_OWN.en}", f"不能从 {now} 回到{_OWN.zh}")
+            raise ModelError(what, where=app, todo=Text("release what is to run", "请发布要运行的模型"))
         self._point(app, Pointer(since=self._clock()), "dropped", "", Text(f"{_OWN.en} runs", f"运行{_OWN.zh}"))
 
     def prove(self, app: str) -> None:
