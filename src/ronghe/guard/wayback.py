@@ -62,6 +62,8 @@ class WayBack:
         if limits is None:
             return self._lost(case, put, Text("its guard is gone", "其守护已被删除"))
         seen = bench.view.look(limits.fresh)(put.tag)
+        if put.state == "sending" and put.shows is None and seen.value is not None and bench.view.arrived(put.tag) >= _sent(case, put.tag):
+            put = msgspec.structs.replace(put, shows=seen.value)  # not read back yet: what it shows is what the device made of it
         since = put.time if put.state == "restoring" else next(s.time for s in case.history if s.kind == "back")
         if case.id in self._recovered:
             since = max(since, patience.started)  # no grace: what cannot be seen is not given up, and what can be need not wait for it
@@ -118,6 +120,11 @@ class WayBack:
         text = Text(f"{put.tag}: not back at {old}: {why.en}", f"{put.tag}：未恢复到 {old}：{why.in_('zh')}")
         self._bench.record("lost", case, "rolling_back", text, put=msgspec.structs.replace(put, state="lost"))
         return "went on"
+
+
+def _sent(case: ChangeCase, tag: str) -> int:
+    """When it was written (ns)."""
+    return next(s.time for s in reversed(case.history) if s.kind == "send" and s.tag == tag)
 
 
 def _given_up(case: ChangeCase) -> bool:
