@@ -20,9 +20,11 @@ from ronghe.cloud.fleet.authority import Authority, Issued
 from ronghe.cloud.fleet.register import Register
 from ronghe.cloud.fleet.view import Row, view_of
 from ronghe.errors import CloudError
+from ronghe.guard.limits import check_guard
 from ronghe.plant import version
 from ronghe.plant.checks import legal_path
-from ronghe.plant.folder import CheckGuard, load
+from ronghe.plant.folder import load
+from ronghe.signals.when import format_time
 from ronghe.text import Text
 
 TOKEN_LIFE: Final = 24 * 3_600_000_000_000  # ns
@@ -46,16 +48,14 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 class Fleet:
     """All of it in `.ronghe/fleet.sqlite` below the centre's folder, and plant folders below `.ronghe/plants/PLANT/folders`."""
 
-    def __init__(
-        self, home: Path, authority: Authority, clock: Callable[[], int], *, url: str, check_guard: CheckGuard | None = None
-    ) -> None:
+    def __init__(self, home: Path, authority: Authority, clock: Callable[[], int], *, url: str) -> None:
         """`home` is the centre's `.ronghe`; `url` is where nodes reach it while it has not written another into `fleet.url`."""
         self.authority, self.clock = authority, clock
         self.register = Register(home / "fleet.sqlite", clock)
         self.models: Callable[[str], Sequence[WantedModel]] = lambda node: ()
         self.trusted: Callable[[], Sequence[str]] = lambda: ()
         self.hub: Callable[[], str] = lambda: ""
-        self._home, self._url, self._check_guard = home, url, check_guard
+        self._home, self._url = home, url
         self._lines: dict[str, deque[tuple[int, str, str]]] = defaultdict(lambda: deque(maxlen=_LINES))
 
     def close(self) -> None:
@@ -90,6 +90,8 @@ class Fleet:
         if known is not None and not known["removed"] and known["plant"] != plant and known["joined"]:
             what = Text(f"this node runs the plant {known['plant']}", f"该节点运行的是工厂 {known['plant']}")
             raise CloudError(what, where=node, todo=Text("choose another name, or remove it first", "请换用其他名称，或先移除该节点"))
+        if known is not None and known["removed"]:
+            self._refuse_while_certified(node)
         invitation = Invitation.new(self.authority.fingerprint)
         now = self.clock()
         with self.register.change("fleet.invite", who=who, node=node, plant=plant):
@@ -115,7 +117,7 @@ class Fleet:
         self._known(node)
         with self.register.change("fleet.remove", who=who, node=node, why=why):
             self.register.write("UPDATE node SET removed = ?, token = '', configuration = '' WHERE name = ?", self.clock(), node)
-            self.register.write("DELETE FROM certificate WHERE node = ?", node)
+            self.register.write("UPDATE certificate SET revoked = 1 WHERE node = ?", node)
 
     def order(self, node: str, what: str, options: dict[str, Any], who: str) -> str:
         """Asks a node something; gives the id under which its answer is found. Raises CloudError."""
@@ -137,7 +139,7 @@ class Fleet:
 
     def add_folder(self, path: Path, who: str) -> str:
         """Keeps a plant folder as a version, and gives its hash. Raises PlantError for one that is wrong, CloudError for one too large."""
-        plant = load(path, check_guard=self._check_guard, secrets=False)
+        plant = load(path, check_guard=check_guard, secrets=False)
         found = version.survey(path)
         to = self.folder(plant.path, found.hash)
         if not to.exists():
@@ -180,7 +182,7 @@ class Fleet:
         """All nodes as the console shows them."""
         now = self.clock()
         rows = self.register.rows(
-            "SELECT node.*, (SELECT max(until) FROM certificate WHERE node = name) AS certified FROM node ORDER BY name"
+            "SELECT node.*, (SELECT max(until) FROM certificate WHERE node = name AND revoked = 0) AS certified FROM node ORDER BY name"
         )
         return {"now": now // 1_000_000, "nodes": [view_of(self._row(r), now) for r in rows]}
 
@@ -215,8 +217,8 @@ class Fleet:
             )
             if not used:  # somebody else was faster by a hair
                 raise CloudError(_OLD, todo=_AGAIN)
-            self.register.write("DELETE FROM certificate WHERE node = ?", row["name"])
-            self.register.write("INSERT INTO certificate VALUES (?, ?, ?)", issued.serial, row["name"], issued.until)
+            self.register.write("UPDATE certificate SET revoked = 1 WHERE node = ?", row["name"])
+            self.register.write("INSERT INTO certificate (serial, node, until) VALUES (?, ?, ?)", issued.serial, row["name"], issued.until)
         return self._joined(row["name"], row["plant"], issued)
 
     def renew(self, node: str, request: str) -> Joined:
@@ -225,12 +227,12 @@ class Fleet:
         issued = self.authority.issue(request, node)
         with self.register.change("fleet.renew", node=node, serial=issued.serial):
             self.register.write("DELETE FROM certificate WHERE until < ?", self.clock())
-            self.register.write("INSERT INTO certificate VALUES (?, ?, ?)", issued.serial, node, issued.until)
+            self.register.write("INSERT INTO certificate (serial, node, until) VALUES (?, ?, ?)", issued.serial, node, issued.until)
         return self._joined(node, plant, issued)
 
     def owner(self, serial: str) -> str | None:
         """The node that a certificate (serial number, hex) belongs to; None for one that is refused."""
-        row = self.register.row("SELECT node FROM certificate WHERE serial = ? AND until > ?", serial, self.clock())
+        row = self.register.row("SELECT node FROM certificate WHERE serial = ? AND until > ? AND revoked = 0", serial, self.clock())
         return row["node"] if row else None
 
     def wanted(self, node: str) -> Wanted:
@@ -275,6 +277,14 @@ class Fleet:
         """The zip of the version that is wanted of a node; None for any other."""
         row = self.register.row("SELECT plant FROM node WHERE name = ? AND configuration = ? AND removed = 0", node, hash)
         return self.folder(row["plant"], hash) if row and hash else None
+
+    def _refuse_while_certified(self, node: str) -> None:
+        """The hub knows a node by its name alone: whoever has the removed one's key must not come back with the name."""
+        until = self.register.rows("SELECT max(until) AS last FROM certificate WHERE node = ?", node)[0]["last"] or 0
+        if until > self.clock():
+            day = format_time(until)[:10]
+            what = Text(f"a node of this name was removed; its certificate ends on {day}", f"同名节点已被移除，其证书 {day} 到期")
+            raise CloudError(what, where=node, todo=Text("choose another name", "请换用其他名称"))
 
     def _known(self, node: str) -> str:
         """The plant of a node. Raises CloudError when it is not in the fleet."""
