@@ -11,6 +11,7 @@ import contextlib
 import json
 import random
 import re
+import socket
 import ssl
 import zlib
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from nats.aio.subscription import Subscription
 
 _MADE: Final = "Ronghe-At"  # header: when the message was made, ns
+_UNCONFIRMED: Final = 8_000  # ms for which sent bytes may stay unconfirmed before the connection is made anew
 _TRY: Final = 4.0  # s: a leader is elected anew within that time; then what is not acknowledged is sent again
 _REPLY: Final = re.compile(r"\$JS\.ACK\.(?:[^.]+\.[^.]+\.)?[^.]+\.[^.]+\.\d+\.(\d+)\.\d+\.(\d+)\.\d+")
 
@@ -62,7 +64,7 @@ class JetStream:
         """`urls`: several, in a list or with commas between, are the servers of one hub. `name` is the node's (or `centre`): answers come
         to `subjects.inbox(name)`. With `stream`, it is made or brought up to date."""
         self.urls = ",".join([urls] if isinstance(urls, str) else urls).split(",")
-        self._name, self._tls, self._stream, self._patience, self._in_hand = name, tls, stream, patience, in_hand
+        self._name, self._tls, self._stream, self.patience, self._in_hand = name, tls, stream, patience, in_hand
         self._connection: Client | None = None
         self._connecting = asyncio.Lock()
         self._acks: dict[str, asyncio.Future[dict[str, Any]]] = {}
@@ -78,7 +80,7 @@ class JetStream:
     async def append(self, messages: Sequence[Message]) -> None:
         """See `Bus`. Raises Rejected when the server does not permit the subject."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._patience
+        deadline = loop.time() + self.patience
         left = list(messages)
         while left:
             try:
@@ -121,7 +123,7 @@ class JetStream:
         client, self._connection = self._connection, None
         self._subscriptions.clear()
         if client is not None:
-            await client.close()
+            await _end(client)
 
     # Connecting
 
@@ -131,32 +133,45 @@ class JetStream:
                 return self._connection
             await self.close()
             try:
-                import nats
+                import nats.errors
+                from nats.aio.client import Client
             except ImportError as e:
                 raise MissingExtra("cloud", Text("the link to the centre", "与中心的连接")) from e
             last: Exception | None = None
+
+            async def on_error(e: Exception) -> None:
+                nonlocal last
+                last = e
+                await self._on_error(e)
+
             for url in random.sample(self.urls, len(self.urls)):
+                client = Client()
                 try:
-                    client = await nats.connect(
+                    await client.connect(
                         url,
                         name=self._name,
                         tls=self._tls,
                         inbox_prefix=names.inbox(self._name),
                         allow_reconnect=False,  # we do it, so that whoever waits is told
+                        max_reconnect_attempts=1,  # of this one connect
+                        reconnect_time_wait=0,
                         connect_timeout=3,
                         ping_interval=10,
                         max_outstanding_pings=2,
-                        error_cb=self._on_error,
+                        error_cb=on_error,
                         closed_cb=self._on_closed,
                     )
                     await client.subscribe(f"{names.inbox(self._name)}.acks.*", cb=self._on_ack)
                     if self._stream is not None:
                         await self._ensure_stream(client, self._stream)
-                except (OSError, TimeoutError, nats.errors.Error, ssl.SSLError) as e:
-                    last = e
-                    continue
-                self._connection = client
-                return client
+                    self._connection = client
+                    _soon_over(client)
+                    return client
+                except (OSError, TimeoutError, nats.errors.Error) as e:
+                    last = last if isinstance(e, nats.errors.NoServersError) else e  # of that one, `on_error` was told why
+                finally:
+                    if self._connection is not client:
+                        await _end(client)
             raise self._away(last)
 
     async def _ensure_stream(self, client: Client, wanted: Stream) -> None:
@@ -332,6 +347,27 @@ class JetStream:
                 await client.request(replies[-1], what, timeout=5)
             for m in messages:
                 hand.pop(m.seq, None)
+
+
+async def _end(client: Client) -> None:
+    """Closes a client, also one that never connected: of that, the library would wait for ever, or leave the socket open."""
+    if client.is_connected:
+        with contextlib.suppress(Exception):  # whatever it says, it is not used again
+            await asyncio.wait_for(client.close(), 3)
+    for task in (client._reading_task, client._ping_interval_task, client._flusher_task):
+        if task is not None:
+            task.cancel()
+    transport: Any = client._transport
+    if transport is not None:
+        transport.close()
+
+
+def _soon_over(client: Client) -> None:
+    """A line that is cut says nothing, and TCP alone would wait for it longer each time: up to two minutes after it is back (RFC 5482)."""
+    writer = getattr(client._transport, "_bare_io_writer", None)
+    wire = writer.get_extra_info("socket") if writer is not None else None
+    if wire is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNCONFIRMED)
 
 
 def _durable(consumer: str, pattern: str) -> str:

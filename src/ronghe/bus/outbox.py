@@ -32,6 +32,11 @@ REMEMBERED: Final = 100_000
 """Ids of so many messages that were taken are known: the outbox of a day of one message a second."""
 _SLICE: Final = 2_000  # pages given back to the disk at once: 8 MB, some 20 ms
 _SPARE: Final = 1_000  # pages that are kept for what comes next
+_SAID: Final = 3_600_000_000_000  # ns
+_FULL: Final = Text(
+    "the outbox is full: the oldest samples go first, they will be missing at the centre",
+    "发件箱已满：优先丢弃最旧的样本，中心将缺少这部分数据",
+)
 _VERSION: Final = 1
 _SCHEMA: Final = """
 PRAGMA auto_vacuum = INCREMENTAL;
@@ -62,14 +67,15 @@ class Waiting(msgspec.Struct, frozen=True):
 class Outbox:
     """A `Bus` on disk for one process; safe between threads. `dropped` messages of samples made room for newer ones.
 
-    `trouble` says what a person should know: a damaged file that was set aside, samples dropped for want of room; None otherwise.
+    `trouble` says what a person should know: a damaged file that was set aside (for an hour), samples dropped for want of room.
     A message goes when every consumer that ever pulled has acknowledged it.
     """
 
     def __init__(self, path: Path, *, most: int, clock: Callable[[], int]) -> None:
         """Opens or begins the file; `most` is the greatest sum of messages in bytes. Raises BusError when the disk does not let it."""
         self.path, self._most, self._clock = path, most, clock
-        self.trouble: Text | None = None
+        self._full = False
+        self._damage: tuple[int, Text] | None = None  # (said until, what)
         self.damaged = 0  # messages found damaged and not sent
         self._lock = threading.RLock()
         self._hands: dict[str, set[int]] = {}
@@ -92,7 +98,7 @@ class Outbox:
         with self._guarded():
             self._begin(durable=True)
             numbers = {m.subject: self._number(m.subject) for m in messages}
-            fresh = [m for m in messages if not self._knows(m.id)]
+            fresh = [m for m in {m.id: m for m in messages}.values() if not self._knows(m.id)]
             self._make_room(sum(len(m.data) for m in fresh))
             rows = [(self._next + i, numbers[m.subject], m.id, m.at, _crc(m), m.data) for i, m in enumerate(fresh)]
             self._db.executemany("INSERT INTO taken VALUES (?, ?)", [(r[2], r[0]) for r in rows])
@@ -104,6 +110,13 @@ class Outbox:
         for loop, event in list(self._waiters):
             with contextlib.suppress(RuntimeError):  # a loop that has ended waits for nothing
                 loop.call_soon_threadsafe(event.set)
+
+    @property
+    def trouble(self) -> Text | None:
+        """See above."""
+        if self._damage is not None and self._clock() < self._damage[0]:
+            return self._damage[1]
+        return _FULL if self._full else None
 
     def waiting(self) -> Waiting:
         """What waits now. Cheap."""
@@ -122,6 +135,13 @@ class Outbox:
         """Messages of samples that made room for newer ones, since the file was begun."""
         with self._guarded():
             return int(self._db.execute("SELECT dropped FROM total").fetchone()[0])
+
+    def shut(self) -> None:
+        """Closes the file. Safe to call twice."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._db.close()
 
     # The bus
 
@@ -159,11 +179,8 @@ class Outbox:
             self._hands.get(consumer, set()).difference_update(m.seq for m in messages)
 
     async def close(self) -> None:
-        """Closes the file."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._db.close()
+        """See `Bus`."""
+        self.shut()
 
     # Inside: all below hold the lock
 
@@ -199,10 +216,11 @@ class Outbox:
                 self.path.with_name(self.path.name + suffix).rename(aside.with_name(aside.name + suffix))
         self._hands.clear()
         self._open()
-        self.trouble = Text(
-            f"the outbox was damaged and is set aside as {aside.name}; what waited in it does not reach the centre by itself",
-            f"发件箱文件损坏，已另存为 {aside.name}；其中尚未发送的数据不会自动到达中心",
-        )
+        what = f"the outbox was damaged and is set aside as {aside.name}; what waited in it does not reach the centre from here"
+        self._say(Text(what, f"发件箱文件损坏，已另存为 {aside.name}；其中尚未发送的数据不会再由此发出"))
+
+    def _say(self, what: Text) -> None:
+        self._damage = self._clock() + _SAID, what
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -265,8 +283,8 @@ class Outbox:
         """Drops the oldest samples until `size` bytes more fit. Raises BusFull when that is not enough."""
         over = self._db.execute("SELECT bytes FROM total").fetchone()[0] + size - self._most
         if over <= 0:
-            if self.trouble is not None and over < -self._most // 10:
-                self.trouble = None
+            if over < -self._most // 10:
+                self._full = False
             return
         hands = set().union(*self._hands.values())
         gone, freed = [], 0
@@ -286,12 +304,9 @@ class Outbox:
             )
         self._remove(gone)
         self._count(-len(gone), -freed, dropped=len(gone))
-        if self.trouble is None:
-            log.warning("the outbox is full: the oldest samples are dropped to make room for new ones")
-        self.trouble = Text(
-            "the outbox is full: the oldest samples go first, they will be missing at the centre",
-            "发件箱已满：优先丢弃最旧的样本，中心将缺少这部分数据",
-        )
+        if not self._full:
+            log.warning("%s: %s", self.path, _FULL.en)
+        self._full = True
 
     def _oldest_samples(self) -> Iterator[tuple[int, int]]:
         kinds = [n for name, n in self._numbers.items() if name.endswith("." + subjects.SAMPLES)]
@@ -340,7 +355,7 @@ class Outbox:
         if _crc(message) == crc:
             return message
         self.damaged += 1
-        self.trouble = Text("a message in the outbox was damaged and is not sent", "发件箱中有消息损坏，不再发送")
+        self._say(Text("a message in the outbox was damaged and is not sent", "发件箱中有消息损坏，不再发送"))
         log.error("%s: message %s is damaged and is not sent", self.path, id)
         self._begin(durable=False)
         self._remove([seq])
@@ -369,7 +384,8 @@ class Outbox:
         free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         pages = self._db.execute("PRAGMA page_count").fetchone()[0]
         if free > _SPARE and free > pages // 2:
-            self._db.execute(f"PRAGMA incremental_vacuum({min(_SLICE, free - _SPARE)})").fetchall()
+            # A script: `execute` would take one step, one page, of a statement without columns.
+            self._db.executescript(f"PRAGMA incremental_vacuum({min(_SLICE, free - _SPARE)})")
 
 
 def _damaged(e: sqlite3.Error) -> bool:

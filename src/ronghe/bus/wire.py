@@ -87,7 +87,7 @@ def encode(batch: Batch, table: Table | None = None) -> bytes:
         "quality": packing.pack(quality),
     }
     head = _Head(
-        table=table.hash if table is not None else "",
+        table=table.hash if table is not None and known else "",
         known=known,
         qualities=tuple(qualities.tolist()) if len(qualities) <= _QUALITIES else (),
         columns={key: column for key, (column, _) in packed.items()},
@@ -232,8 +232,12 @@ def _write(head: _Head, names: Sequence[str], rows: int, arrays: dict[str, pa.Ar
 
 
 def _read(data: bytes) -> tuple[_Head, list[str], pa.RecordBatch]:
-    with pa.ipc.open_stream(data) as reader:
-        rows = reader.read_next_batch()
+    try:
+        with pa.ipc.open_stream(data) as reader:
+            rows = reader.read_next_batch()
+    except (OSError, StopIteration) as e:  # what pyarrow calls bytes that end too early
+        raise ValueError(str(e)) from e
+    rows.validate(full=True)  # it may come from anybody that has a certificate
     head = msgspec.json.decode((rows.schema.metadata or {})[_KEY], type=_Head)
     if head.version != _VERSION:
         raise ValueError(f"version {head.version}")
