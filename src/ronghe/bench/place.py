@@ -25,8 +25,8 @@ from ronghe.errors import RongheError
 from ronghe.models import Manifest, Package, Training, save
 from ronghe.text import Text
 
-DEADLINE_MS: Final = 80.0
-RATE: Final = 20.0  # calls a second
+DEADLINE_MS: Final = 100.0
+RATE: Final = 10.0  # calls a second
 PHASES: Final[tuple[tuple[str, Way, float], ...]] = (("5g", FIVE_G, 15.0), ("far", FAR, 7.0), ("cut", CUT, 6.0), ("5g_again", FIVE_G, 15.0))
 
 

@@ -25,7 +25,7 @@ from ronghe.models.runtime import Session
 from ronghe.plant.model import Placing, SiteSpec
 
 PACE: Final = Pace(probe=0.1, decide=0.1, trial=1.0, settle=2.0)  # two and a half times as fast as a node's own
-SHAPE: Final = {"pixels": (2, 112, 112, 3)}
+SHAPE: Final = {"pixels": (1, 112, 112, 3)}
 _KEY: Final = "SITE_KEY"
 
 Calls = list[tuple[float, float]]

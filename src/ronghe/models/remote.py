@@ -84,6 +84,12 @@ class Endpoint:
         """The socket of the connection, None while there is none."""
         return self._http.sock
 
+    def wait(self, seconds: float) -> None:
+        """From now on it waits so long for something to come."""
+        self._http.timeout = seconds
+        if self._http.sock is not None:
+            self._http.sock.settimeout(seconds)
+
     def ping(self) -> float:
         """ms for the smallest request there is, to a server that lives."""
         began = time.perf_counter()
@@ -152,7 +158,7 @@ class Endpoint:
                     array = np.array(output["data"], element)
                 else:
                     array, at = np.frombuffer(body[at : at + take], element), at + take
-                found[str(output["name"])] = array.astype(element.newbyteorder("="), copy=False).reshape(output["shape"])
+                found[str(output["name"])] = array.astype(element.newbyteorder("=")).reshape(output["shape"])
             return found
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             raise self._frame("the answer", "应答") from e

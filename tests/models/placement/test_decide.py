@@ -38,9 +38,9 @@ def test_few_late_calls_are_covered_by_a_run_here_and_many_are_not() -> None:
     assert shop(300.0, late=0.06).meets
     assert "6% of the calls are late" in shop(300.0, late=0.06).why.en
     assert not shop(300.0, late=0.06, here_ms=47.0).meets
-    assert not shop(300.0, late=0.3).meets
-    assert shop(300.0, late=0.15).meets
-    assert not shop(300.0, late=0.15).roomy
+    assert not shop(300.0, late=0.4).meets
+    assert shop(300.0, late=0.2).meets
+    assert not shop(300.0, late=0.2).roomy
 
 
 def test_what_is_not_measured_is_not_good() -> None:
@@ -84,7 +84,7 @@ def test_a_link_that_comes_and_goes_is_left_alone_for_longer_and_longer() -> Non
     assert 2 < moves < 40
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.floats(1, 90), st.one_of(st.none(), st.floats(1, 400)), st.floats(0.1, 4)), min_size=1, max_size=120))
 def test_whatever_the_link_does(series: list[tuple[float, float | None, float]]) -> None:
     """Never where the deadline is missed while this node would meet it; never back to a site sooner than it may; troubles are told."""

@@ -48,7 +48,7 @@ def test_goes_where_it_is_cheapest_and_comes_back(placer: Placer, line: Line, tm
     before = session.tally.remote
     session.run(X)
     assert session.tally.remote + session.tally.overtaken > before
-    line.delay = 1.0
+    line.delay = 0.8
     wait(lambda: runs_at(HERE))
     line.delay = 0.0
     wait(lambda: runs_at("shop"), 40.0)

@@ -24,6 +24,7 @@ def test_gives_the_numbers_of_a_run_here(server: str) -> None:
         assert list(answer.outputs) == list(wanted or here)
         for name, array in answer.outputs.items():
             assert array.dtype == here[name].dtype
+            assert array.flags.writeable
             np.testing.assert_array_equal(array, here[name])
         assert answer.compute_ms is not None
         assert 0 < answer.compute_ms < answer.total_ms

@@ -21,7 +21,7 @@ NEAR: Final = ("device", "edge")
 """Kinds of site that go on without the rest of the plant."""
 MARGIN: Final = 0.1
 """Part of a deadline that is kept free, for what was not measured: waking a thread, a busy processor."""
-_LATE: Final = 0.2  # part of the calls that may have to be overtaken
+_LATE: Final = 0.3  # part of the calls that may have to be overtaken
 _GAIN: Final = 0.1  # part of the cost that a move must save
 _SOON: Final = 300_000_000_000  # ns; who must leave within it waits twice as long to return
 _LONGEST: Final = 64  # times `settle`
@@ -100,9 +100,9 @@ def _why(m: Measured, link: float | None, p99: float | None, deadline: float, he
     left = deadline * (1 - MARGIN)
     en = f"p99 {sum_en}{total_en}, {'within' if p99 <= left else 'beyond'} {left:.1f} ms (deadline {deadline:g} ms less {MARGIN:.0%})"
     zh = f"p99：{sum_zh}{total_zh}，{'未超出' if p99 <= left else '超出'} {left:.1f} ms（时限 {deadline:g} ms 扣除 {MARGIN:.0%} 余量）"
-    if m.late > 0.005 and here is not None:
-        en += f"; {m.late:.0%} of the calls are late and are overtaken by a run here ({here:.1f} ms)"
-        zh += f"；{m.late:.0%} 的调用会迟到，由本地运行（{here:.1f} ms）接替"
+    if here is not None and (m.late > 0.005 or p99 > left):
+        en += f"; lately {m.late:.0%} of the calls are late and are overtaken by a run here ({here:.1f} ms)"
+        zh += f"；近期 {m.late:.0%} 的调用会迟到，由本地运行（{here:.1f} ms）接替"
     return Text(en, zh)
 
 

@@ -179,7 +179,9 @@ class Placer:
 
     def _try_others(self) -> None:
         now = self._clock()
-        for session in list(self._choosers):
+        with self._lock:
+            sessions = list(self._choosers)
+        for session in sessions:
             for remote in session.remotes.values():
                 if remote.site.up and not (remote.trying or remote.refused) and now >= remote.due:
                     remote.trying = True

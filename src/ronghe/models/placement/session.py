@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ronghe.errors import ConnectError, RongheError
+from ronghe.errors import ConnectError, Unreachable
 from ronghe.models.placement.decide import MARGIN, Measured
 from ronghe.models.placement.link import LATEST
 from ronghe.models.placement.site import Site
@@ -50,15 +50,16 @@ class Tally(msgspec.Struct):
 class Remote:
     """One model at another site: what is known of it there. Called from several threads."""
 
-    def __init__(self, site: Site, clock: Callable[[], int]) -> None:
+    def __init__(self, site: Site, deadline_ms: float, clock: Callable[[], int]) -> None:
         self.site, self._clock = site, clock
+        self._latest = max(2 * deadline_ms, LATEST)  # ms after which a call is given up
         self.served: Served | None = None
         self.no: Text | None = Text("not asked yet", "尚未询问")
         self.refused = False  # it gives other numbers: for good
         self.payload = 0.0  # bytes of the last call, both ways
         self.due = 0  # when it is to be tried next, ns
         self.trying = False
-        self._compute, self._totals = Times(256, 600.0), Times(256, 60.0)
+        self._compute, self._totals, self._lately = Times(256, 600.0), Times(256, 60.0), Times(256, 20.0)
 
     @property
     def free(self) -> bool:
@@ -72,11 +73,13 @@ class Remote:
 
     def run(self, feed: Tensors, outputs: Sequence[str], *, first: bool = False) -> Answer:
         """One call, measured; the `first` of a train only wakes the connection. Raises ConnectError."""
-        assert self.served is not None
+        served = self.served
         try:
-            answer = self.site.infer(self.served, feed, outputs)
+            if served is None:
+                raise Unreachable(Text("it is not served there any more", "该处已不再提供"))
+            answer = self.site.infer(served, feed, outputs, self._latest / 1e3)
         except ConnectError as e:
-            self._totals.add(self._clock(), LATEST)
+            self._seen(self._clock(), self._latest)
             self.no = Text(f"its last call failed: {e.what.en}", f"上次调用失败：{e.what.in_('zh')}")
             raise
         link, now = self.site.link(), self._clock()
@@ -88,8 +91,12 @@ class Remote:
         if answer.compute_ms is not None and link is not None:
             self.site.carried(answer, compute, trip)
         self.payload = answer.sent + answer.received if answer.compute_ms is not None else 0.0  # else its time is in `compute`
-        self._totals.add(now, answer.total_ms)
+        self._seen(now, answer.total_ms)
         return answer
+
+    def _seen(self, now: int, ms: float) -> None:
+        self._totals.add(now, ms)
+        self._lately.add(now, ms)
 
     def measured(self, patience_ms: float, here_cost: float) -> Measured:
         """What is known now; of calls that take longer than `patience_ms`, a run here is paid for as well."""
@@ -99,7 +106,7 @@ class Remote:
             return Measured(no=Text(f"the link is down: {why.en}", f"链路中断：{why.in_('zh')}"))
         if self.no is not None:
             return Measured(no=self.no)
-        link, usual, totals, transfer = site.link(), self._compute.median(now), self._totals.ordered(now), site.transfer(self.payload)
+        link, usual, totals, transfer = site.link(), self._compute.median(now), self._lately.ordered(now), site.transfer(self.payload)
         late = site.late(patience_ms - (usual or 0.0) - (transfer or 0.0))
         if len(totals) >= _LATE_AT_LEAST:
             late = max(late, sum(ms > patience_ms for ms in totals) / len(totals))
@@ -146,7 +153,7 @@ class PlacedSession(Session):
         super().__init__(onnx, threads=threads, outputs=outputs)
         self.app, self.deadline_ms, self._clock = app, deadline_ms, clock
         self.graph = hashlib.sha256(onnx).hexdigest()
-        self.remotes = {s.name: Remote(s, clock) for s in sites}
+        self.remotes = {s.name: Remote(s, deadline_ms, clock) for s in sites}
         self.remote: Remote | None = None
         self.patience_ms = 0.0
         self.tally = Tally()
@@ -244,8 +251,8 @@ class PlacedSession(Session):
         except Late:
             remote.site.await_late(call)
             return self.here(feed), "overtaken"
-        except (RongheError, OSError):
-            return self.here(feed), "failed"  # an input that fits no graph is told from here
+        except Exception:  # whatever happened on the way, and an input that fits no graph too: the run here is what counts
+            return self.here(feed), "failed"
         return tuple(answer.outputs[n] for n in self.outputs), "remote"
 
 

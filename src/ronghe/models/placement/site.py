@@ -61,7 +61,7 @@ class Site:
             if endpoint.socket is not None:
                 with contextlib.suppress(OSError):
                     endpoint.socket.shutdown(socket.SHUT_RDWR)
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)
         if self._thread.is_alive():
             self._thread.join()
         for endpoint in everyone:
@@ -111,6 +111,8 @@ class Site:
                 self._busy.discard(endpoint)
                 if not self._ended.is_set():
                     self._idle.append(endpoint)
+                else:
+                    endpoint.close()
         return answer
 
     def submit(self, job: Callable[[], Any]) -> Future[Any]:
@@ -131,9 +133,15 @@ class Site:
         """The model with this graph (SHA-256 of its ONNX file) that is served there. Raises ConnectError."""
         return self.ask(lambda e: _served(e, graph))
 
-    def infer(self, served: Served, inputs: Tensors, outputs: Sequence[str]) -> Answer:
-        """One call. Raises ConnectError."""
-        return self.ask(lambda e: e.infer(served.name, inputs, outputs, version=served.version))
+    def infer(self, served: Served, inputs: Tensors, outputs: Sequence[str], within: float) -> Answer:
+        """One call, given up when nothing comes for `within` s. Raises ConnectError."""
+
+        def call(endpoint: Endpoint) -> Answer:
+            endpoint.wait(within)
+            return endpoint.infer(served.name, inputs, outputs, version=served.version)
+
+        answer: Answer = self.ask(call)
+        return answer
 
     def _endpoint(self) -> Endpoint:
         return Endpoint(self.spec.url, key=self.spec.api_key, timeout=LATEST / 1e3, tls=self._tls)
