@@ -14,6 +14,7 @@ if str(Path(__file__).parent) not in sys.path:
 
 from asked import Shapes
 from browser import Watched, launch
+from centred import Centred
 from pump_station import Station
 from served import Served
 
@@ -57,7 +58,13 @@ def open_page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Open
     opened = []
 
     def open_(
-        role: Role = Role.ANYONE, *, language: str = "en", width: int = 1400, theme: str = "grey", base: str = "", of: Served | None = None
+        role: Role = Role.ANYONE,
+        *,
+        language: str = "en",
+        width: int = 1400,
+        theme: str = "grey",
+        base: str = "",
+        of: Served | Centred | None = None,
     ) -> Watched:
         served = of or request.getfixturevalue("station")
         context = browser.new_context(viewport={"width": width, "height": 860}, locale="zh-CN" if language == "zh" else "en-GB")

@@ -27,9 +27,9 @@ def user() -> None:
 
 @contextmanager
 def _open(plant: Path) -> Iterator[Users]:
-    if not (plant / "plant.toml").exists():
+    if not any((plant / name).exists() for name in ("plant.toml", "cloud.toml")):
         raise UsersError(
-            Text("this is not a plant folder: it has no plant.toml", "此处不是工厂文件夹：没有 plant.toml"),
+            Text("this is no folder of a plant or a centre: it has no plant.toml", "此处不是工厂或中心文件夹：没有 plant.toml"),
             where=str(plant),
             todo=Text("make one with `ronghe new`", "可用 `ronghe new` 新建"),
         )

@@ -17,6 +17,7 @@ from ronghe.console.roles import Role
 from ronghe.console.throttle import Throttle
 from ronghe.console.users import User, Users
 from ronghe.edge.node import Node
+from ronghe.guard import Ledger
 
 Call = Request[User | None, Any, State]
 """A request; `call.user` is the person, or None before signing in."""
@@ -37,8 +38,14 @@ class Front(Protocol):
         """What stands behind the console."""
         ...
 
-    def note(self, kind: str, body: dict[str, Any]) -> None:
-        """Puts a change of people or their rights into the record."""
+    @property
+    def ledger(self) -> Ledger:
+        """The record; it lies in `home`/ledger."""
+        ...
+
+    @property
+    def home(self) -> Path:
+        """The folder of what this process keeps."""
         ...
 
 
@@ -56,16 +63,22 @@ class Desk:
     plant: tuple[int, tuple[bytes, bytes]] | None = None  # the answer of /api/plant, plain and gzipped, and for how many tags it was made
 
     def __post_init__(self) -> None:
-        self.cookie = cookie_name(self.node.folder)
+        self.cookie = cookie_name(self.home)
 
     @property
     def kind(self) -> Kind:
         """A node."""
         return "node"
 
-    def note(self, kind: str, body: dict[str, Any]) -> None:
-        """An entry of the node's ledger."""
-        self.node.ledger.append(kind, body)
+    @property
+    def ledger(self) -> Ledger:
+        """The node's."""
+        return self.node.ledger
+
+    @property
+    def home(self) -> Path:
+        """The node's folder."""
+        return self.node.folder
 
 
 def cookie_name(folder: Path) -> str:

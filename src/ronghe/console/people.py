@@ -99,7 +99,7 @@ async def make_link(request: Call, name: FromPath[str]) -> Link:
 
 def _note(request: Call, event: str, name: str, **more: str) -> None:
     """Who changed whose rights is part of the record (IEC 62443-3-3, SR 2.8)."""
-    front_of(request).note(f"user.{event}", {"user": person(request).name, "name": name, **more})
+    front_of(request).ledger.append(f"user.{event}", {"user": person(request).name, "name": name, **more})
 
 
 HANDLERS = [everybody, add, set_role, remove, make_link]

@@ -9,7 +9,7 @@ import msgspec
 from litestar import get
 from litestar.params import QueryParameter
 
-from ronghe.console.desk import Call, desk_of, needs
+from ronghe.console.desk import Call, front_of, needs
 from ronghe.console.roles import Role
 from ronghe.guard import Entry, Ledger, Verification
 
@@ -34,7 +34,7 @@ async def ledger(
     without: Annotated[str, QueryParameter(description="leaves out the kinds that are or begin with this and a dot")] = "",
 ) -> LedgerPage:
     """Entries of the ledger, newest first."""
-    record = desk_of(request).node.ledger
+    record = front_of(request).ledger
     entries = await asyncio.to_thread(_newest, record, before or record.version + 1, count, kind, without)
     return LedgerPage(head=record.head, total=record.version, entries=entries)
 
@@ -42,7 +42,7 @@ async def ledger(
 @get("/api/ledger/verify", opt=needs(Role.VIEWER))
 async def verify(request: Call) -> Verification:
     """Looks through the whole hash chain, as it stands on the disk."""
-    return await asyncio.to_thread(Ledger.verify, desk_of(request).node.folder / "ledger")
+    return await asyncio.to_thread(Ledger.verify, front_of(request).home / "ledger")
 
 
 def _newest(record: Ledger, before: int, count: int, kind: str, without: str) -> list[Entry]:

@@ -32,3 +32,17 @@ export const rare = (value: number | null | undefined): string => (value && valu
 
 /** The first characters of a hash: enough to tell two apart. */
 export const short = (hash: string): string => (hash ? hash.slice(0, 10) : "—");
+
+const DAY = 86_400_000;
+
+/** The day on a calendar elsewhere, e.g. 2026-11-25. */
+export const dayIn = (ms: number, zone: string): string => new Intl.DateTimeFormat("sv-SE", { timeZone: zone }).format(ms);
+
+const shifted = (day: string, by: number): string => new Date(Date.parse(day) + by * DAY).toISOString().slice(0, 10);
+
+export const dayAfter = (day: string): string => shifted(day, 1);
+
+/** So many days up to one, it included. */
+export function daysTo(last: string, n: number): string[] {
+  return Array.from({ length: n }, (_, i) => shifted(last, i + 1 - n));
+}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from litestar import Litestar
 
-from ronghe.console import people, session
+from ronghe.console import people, record, session
 from ronghe.console.app import application
 from ronghe.console.centre import fleet, models, overall, placement, tenants
 from ronghe.console.centre.desk import CentreDesk
@@ -23,6 +23,7 @@ API = [
     *models.HANDLERS,
     *placement.HANDLERS,
     *tenants.HANDLERS,
+    *record.HANDLERS,
     *people.HANDLERS,
 ]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ronghe.console.desk import Call, Kind, cookie_name
 from ronghe.console.failures import Refused
 from ronghe.console.throttle import Throttle
 from ronghe.console.users import Users
+from ronghe.guard import Ledger
 from ronghe.text import Text
 
 if TYPE_CHECKING:
@@ -29,16 +31,22 @@ class CentreDesk:
     cookie: str = ""
 
     def __post_init__(self) -> None:
-        self.cookie = cookie_name(self.centre.folder)
+        self.cookie = cookie_name(self.home)
 
     @property
     def kind(self) -> Kind:
         """A centre."""
         return "centre"
 
-    def note(self, kind: str, body: dict[str, Any]) -> None:
-        """An entry of the centre's ledger."""
-        self.centre.note(kind, body)
+    @property
+    def ledger(self) -> Ledger:
+        """The centre's."""
+        return self.centre.ledger
+
+    @property
+    def home(self) -> Path:
+        """The centre's own folder."""
+        return self.centre.home
 
 
 def centre_of(call: Call) -> Centre:

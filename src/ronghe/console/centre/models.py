@@ -36,7 +36,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-@get("/api/models", opt=needs(Role.VIEWER), sync_to_thread=False)
+@get("/api/models", opt=needs(Role.VIEWER), sync_to_thread=True)
 def models(request: Call) -> Any:
     """Releases and keys."""
     return centre_of(request).registry.view()

@@ -11,7 +11,7 @@ from ronghe.console.desk import Call, needs
 from ronghe.console.roles import Role
 
 
-@get("/api/placement", opt=needs(Role.VIEWER), sync_to_thread=False)
+@get("/api/placement", opt=needs(Role.VIEWER), sync_to_thread=True)
 def placement(request: Call) -> Any:
     """Every node's sites, models and moves."""
     return centre_of(request).placement.view()

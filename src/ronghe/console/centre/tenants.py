@@ -37,20 +37,20 @@ class KeyMade(msgspec.Struct, frozen=True, kw_only=True):
     key: str
 
 
-@get("/api/tenants", opt=needs(Role.VIEWER), sync_to_thread=False)
+@get("/api/tenants", opt=needs(Role.VIEWER), sync_to_thread=True)
 def tenants(request: Call) -> Any:
     """Every tenant, with keys, quota and today's use."""
     return tenants_of(request).view()
 
 
-@post("/api/tenants", opt=needs(Role.ADMINISTRATOR), status_code=204, sync_to_thread=False)
+@post("/api/tenants", opt=needs(Role.ADMINISTRATOR), status_code=204, sync_to_thread=True)
 def add(request: Call, data: JSONBody[NewTenant]) -> None:
     """A new tenant, who may do nothing yet."""
     tenants_of(request).add(data.name, title=data.title)
     _note(request, "added", data.name)
 
 
-@post("/api/tenants/{name:str}/keys", opt=needs(Role.ADMINISTRATOR), sync_to_thread=False)
+@post("/api/tenants/{name:str}/keys", opt=needs(Role.ADMINISTRATOR), sync_to_thread=True)
 def add_key(request: Call, name: FromPath[str], data: JSONBody[NewKey]) -> KeyMade:
     """A new key of a tenant."""
     key = tenants_of(request).key(name, scopes=data.scopes, models=data.models)
@@ -58,21 +58,21 @@ def add_key(request: Call, name: FromPath[str], data: JSONBody[NewKey]) -> KeyMa
     return KeyMade(key=key)
 
 
-@post("/api/tenants/{name:str}/keys/{key:str}/revoke", opt=needs(Role.ADMINISTRATOR), status_code=204, sync_to_thread=False)
+@post("/api/tenants/{name:str}/keys/{key:str}/revoke", opt=needs(Role.ADMINISTRATOR), status_code=204, sync_to_thread=True)
 def revoke(request: Call, name: FromPath[str], key: FromPath[str]) -> None:
     """Ends a key at once."""
     tenants_of(request).revoke(name, key)
     _note(request, "revoked", name, key=key)
 
 
-@put("/api/tenants/{name:str}/quota", opt=needs(Role.ADMINISTRATOR), status_code=204, sync_to_thread=False)
+@put("/api/tenants/{name:str}/quota", opt=needs(Role.ADMINISTRATOR), status_code=204, sync_to_thread=True)
 def quota(request: Call, name: FromPath[str], data: JSONBody[Quota]) -> None:
     """How much a tenant may use from now on."""
     tenants_of(request).quota(name, data)
     _note(request, "quota", name, quota=msgspec.to_builtins(data))
 
 
-@get("/api/tenants/{name:str}/usage", opt=needs(Role.VIEWER), sync_to_thread=False)
+@get("/api/tenants/{name:str}/usage", opt=needs(Role.VIEWER), sync_to_thread=True)
 def usage(
     request: Call,
     name: FromPath[str],
@@ -83,7 +83,7 @@ def usage(
     return tenants_of(request).usage_view(name, start, end)
 
 
-@get("/api/tenants/{name:str}/invoice", opt=needs(Role.VIEWER), sync_to_thread=False)
+@get("/api/tenants/{name:str}/invoice", opt=needs(Role.VIEWER), sync_to_thread=True)
 def invoice(
     request: Call, name: FromPath[str], month: Annotated[str, QueryParameter(pattern=_MONTH, description="YYYY-MM, the tenant's own")]
 ) -> Response[str]:
