@@ -190,10 +190,14 @@ def install(bundle: Path, plant: Path, app: str, slowest: float | None) -> None:
         click.echo(_t("handed to the node at work: leave the stick in until `ronghe models show --plant` says what became of it",
                       "已交给运行中的节点：请勿拔出 U 盘，结果见 `ronghe models show --plant`"))  # fmt: skip
         return
-    try:
-        asyncio.run(Deploying(node).install(wanted, given))
-    finally:
-        asyncio.run(node.stop())
+
+    async def run() -> None:
+        try:
+            await Deploying(node).install(wanted, given)
+        finally:
+            await node.stop()
+
+    asyncio.run(run())
     for w in wanted:
         click.echo(_t(f"{w.app}: {w.name} {w.version} from the next start on", f"{w.app}：下次启动起运行 {w.name} {w.version}"))
 

@@ -136,10 +136,17 @@ class Deploying:
     async def install(self, wanted: Sequence[WantedModel], source: Source) -> None:
         """For a node that is not at work: the same checks, and the apps run these from the next start on. Raises what is wrong."""
         for w in wanted:
-            if not self._is_so(w):
-                await asyncio.to_thread(self.store.vet, w)
-                await self._prepare(w, source)
-                await asyncio.to_thread(self.store.switch, w)
+            try:
+                if not self._is_so(w):
+                    await asyncio.to_thread(self.store.vet, w)
+                    await self._prepare(w, source)
+                    await asyncio.to_thread(self.store.switch, w)
+            except _NotYet as e:
+                todo = Text("start the node once, or leave the limit out", "请先运行节点，或不设时限")
+                raise ModelError(_NO_DATA, where=w.app, todo=todo) from e
+            except RongheError as e:
+                self.store.say("refused", w.app, w.hash, e.what)
+                raise
 
     async def _bring(self, w: WantedModel, trusted: Sequence[str], source: Source) -> None:
         try:
@@ -162,7 +169,7 @@ class Deploying:
             self._say(w, "failed", e.what)
         except _NotYet:
             self._unsettled = True
-            self._say(w, "checking", Text("nothing has come yet that it could be tried on", "尚无可用于试运行的数据"))
+            self._say(w, "checking", _NO_DATA)
         except RongheError as e:
             self._refused[w.app] = (w, time.monotonic() + _REFUSED)
             self._say(w, "refused", e.what)
@@ -375,6 +382,7 @@ class Deploying:
         self.node.journal.put(f"model.{event}", body)
 
 
+_NO_DATA: Final = Text("nothing has come yet that it could be tried on", "尚无可用于试运行的数据")
 _OWN: Final = Placed(name="", version="", hash="", file="", serial=0, floor=0)
 
 

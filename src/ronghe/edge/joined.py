@@ -39,7 +39,7 @@ def take_back(configuration: Configuration, why: BaseException) -> bool:
 
 
 class Joined:
-    """The agent and the deploying of one node; both None where no centre was joined."""
+    """The agent and the deploying of one node. Without a centre there is no agent, and models come in bundles alone."""
 
     def __init__(self, node: Node, configuration: Configuration | None) -> None:
         self._node, self._configuration = node, configuration
@@ -49,13 +49,14 @@ class Joined:
 
     def start(self) -> None:
         """What cannot start becomes an alarm: the node does not need its centre."""
-        if self._configuration is None:
-            return
-        from ronghe.edge.agent import Agent
         from ronghe.edge.deploying import Deploying
 
         self._deploying = Deploying(self._node)
         self._deploying.start()
+        if self._configuration is None:
+            return
+        from ronghe.edge.agent import Agent
+
         try:
             self.agent = Agent(self._node, self._node.folder / "centre", self._deploying, self._configuration, self.again)
         except RongheError as e:

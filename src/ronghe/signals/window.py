@@ -75,7 +75,7 @@ class Grid:
         """Goes on where `old` ended, whose tags, interval or ages are others: with the values of the tags that both have, with the samples
         that no row of it had, and, at the same interval, with the row after its last. Before the first sample."""
         common = [(i, old.tags.index(t)) for i, t in enumerate(self.tags) if t in old.tags]
-        if not common or not old._row:
+        if not common:
             return
         mine, theirs = (np.array(c, np.int32) for c in zip(*common, strict=True))
         self._row = old._row - old._row % self.every
