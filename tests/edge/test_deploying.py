@@ -221,6 +221,17 @@ async def test_unsigned_no_such_app_and_what_the_app_does_not_take_leave_the_old
     assert Watch.given[-1][1] == "own"
     await site.stop()
 
+    store = site.node.models  # and where the plant has changed since it came: at the start, the newest that the app takes
+    three = site.works.wanted("3")
+    site.works.registry.sign(strange.hash, site.works.keys.private("first"))
+    for wanted in (three, site.works.registry.wanted(strange.hash, "watch")):
+        store.fetch(wanted, site.works)
+        store.switch(wanted)
+    await site.start()
+    assert (site.running().version, site.node.apps["watch"].state != "failed") == ("3", True)
+    assert "does not take this plant" in store.journal.read()[-1].text.en
+    await site.stop()
+
 
 async def test_what_is_cut_is_tried_again_by_itself_and_the_centre_can_take_back(site: Site) -> None:
     await site.start()

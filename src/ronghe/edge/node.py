@@ -287,9 +287,9 @@ class Node:
             except (Exception, SystemExit) as e:
                 failed.append(e)
                 continue
-            for e in failed:
-                _log_failure(f"app {name}: its model is taken back", e)
-                self.models.back(name, reason_of(e))
+            for why in failed:
+                _log_failure(f"app {name}: its model is taken back", why)
+                self.models.back(name, reason_of(why))
             return app
         raise failed[0]
 
