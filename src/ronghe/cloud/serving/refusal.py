@@ -12,14 +12,12 @@ GRPC: Final = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
-    405: "UNIMPLEMENTED",
-    413: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-"""The gRPC status of each HTTP status that is used here."""
+"""The gRPC status of each HTTP status that a call by gRPC may have."""
 
 
 class Refusal(CloudError):
