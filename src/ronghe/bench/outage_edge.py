@@ -8,6 +8,7 @@ them; `{"live": n}`, so many seconds in real time; `{"state": true}`; the end of
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import time
@@ -18,12 +19,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ronghe.bus.jetstream import JetStream
 from ronghe.edge.joining import membership
 from ronghe.edge.recorder import Recorder
 from ronghe.edge.uplink import Uplink
 from ronghe.guard import Ledger
 from ronghe.historian import Historian
-from ronghe.plant import Plant
+from ronghe.plant import CentreSpec, Plant
 from ronghe.signals import Batch, TagIndex
 from ronghe.text import Text
 
@@ -31,6 +33,8 @@ TAGS: Final = 5_000
 S: Final = 1_000_000_000
 PLANT: Final = "bench/works/hall"
 NODE: Final = "edge1"
+BANDWIDTH: Final = "10 Mbit/s"
+"""Of the line's 100 that history may take: more than any intake on the same two cores keeps up with is of no use."""
 _AHEAD: Final = 8  # s of the plant that wait for the recorder
 _LEVELS: Final = np.random.default_rng(2026)
 _LEVEL, _SPREAD = _LEVELS.uniform(10, 1000, TAGS), _LEVELS.uniform(0.05, 5.0, TAGS)
@@ -54,7 +58,7 @@ def values(time: int, *, rounded: bool = True) -> NDArray[np.float64]:
 class Edge:
     """What `ronghe up` runs between a driver and the centre, with the time that it is given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, plain: bool = False) -> None:
         home = folder / "centre"
         member = membership(home)
         assert member is not None
@@ -63,9 +67,10 @@ class Edge:
         self.index = TagIndex(names())
         self.historian = Historian(folder / "historian", self.index)
         self.ledger = Ledger(folder / "ledger", clock=self.clock)
-        plant = Plant(path=PLANT, name=Text("outage"))
+        plant = Plant(path=PLANT, name=Text("outage"), centre=CentreSpec(bandwidth=BANDWIDTH))
         boot = os.urandom(6).hex()
-        self.uplink = Uplink(plant, self.index, self.historian, self.ledger, home, member, boot=boot, clock=self.clock)
+        bus = (lambda: JetStream(member.hub, name=NODE)) if plain else None
+        self.uplink = Uplink(plant, self.index, self.historian, self.ledger, home, member, boot=boot, clock=self.clock, bus=bus)
         self.recorder = Recorder(self._append, at_once=TAGS)  # a second of the plant is a message, however fast it goes
         self._ids = np.arange(TAGS, dtype=np.int32)
 
@@ -93,12 +98,13 @@ class Edge:
             time.sleep(0.005)
         self.real = True
 
-    def live(self, seconds: int) -> None:
-        """A second each second."""
+    def live(self, seconds: int) -> int:
+        """A second each second; gives the first (ns)."""
         begin = time.time_ns() // S * S + S
         for i in range(seconds):
             time.sleep(max((begin + i * S - time.time_ns()) / S, 0.0))
             self.put(begin + i * S)
+        return begin
 
     def state(self) -> dict[str, Any]:
         """Of the outbox."""
@@ -112,9 +118,9 @@ def say(told: dict[str, Any]) -> None:
     os.write(1, json.dumps(told).encode() + b"\n")
 
 
-def main(folder: Path) -> None:
-    """Runs until standard input ends."""
-    edge = Edge(folder)
+def main(folder: Path, *, plain: bool) -> None:
+    """Runs until standard input ends. `plain`: to a hub without TLS."""
+    edge = Edge(folder, plain=plain)
     edge.uplink.start()
     edge.recorder.start()
     say({"ready": True})
@@ -124,8 +130,7 @@ def main(folder: Path) -> None:
             edge.make(order["from"], order["seconds"])
             say({"done": "made"})
         elif "live" in order:
-            edge.live(order["live"])
-            say({"done": "live"})
+            say({"done": "live", "first": edge.live(order["live"])})
         else:
             say({"state": edge.state()})
     edge.recorder.close()
@@ -135,4 +140,5 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    logging.basicConfig(level=logging.ERROR)
+    main(Path(sys.argv[1]), plain="--plain" in sys.argv)
