@@ -37,7 +37,7 @@ def rows(windows: list[Window | None]) -> tuple[np.ndarray, np.ndarray, np.ndarr
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10_000), at=st.integers(0, 30))
 def test_no_row_is_lost_or_doubled_where_one_grid_takes_over_from_another(seed: int, at: int) -> None:
     batches, index = samples(seed), TagIndex(TAGS)

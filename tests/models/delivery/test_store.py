@@ -352,7 +352,7 @@ def test_a_package_that_rots_is_passed_over_for_the_one_before(store: Store, wor
     assert version(store) == "3"
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=16, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10_000), bit=st.integers(0, 7), what=st.sampled_from(["pointer", "journal", "accepted"]))
 def test_a_bit_that_flips_anywhere_leaves_a_valid_model(at: int, bit: int, what: str, store: Store, works: Works) -> None:
     if not store.apps():
