@@ -87,7 +87,7 @@ def _on_ray(function: Callable[[Item], Result], items: Sequence[Item], workers: 
     from ronghe.cloud.lake.query import start
 
     start(ray, address)
-    remote = ray.remote(function).options(max_retries=ATTEMPTS - 1, num_cpus=1)
+    remote = ray.remote(_call).options(max_retries=ATTEMPTS - 1, num_cpus=1)
     most = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
     waiting = deque(enumerate(items))
     running: dict[Any, int] = {}
@@ -95,7 +95,7 @@ def _on_ray(function: Callable[[Item], Result], items: Sequence[Item], workers: 
     while waiting or running:
         while waiting and len(running) < most:
             at, item = waiting.popleft()
-            running[remote.remote(item)] = at
+            running[remote.remote(function, item)] = at
         ready, _ = ray.wait(list(running), num_returns=1)
         at = running.pop(ready[0])
         try:
@@ -105,6 +105,10 @@ def _on_ray(function: Callable[[Item], Result], items: Sequence[Item], workers: 
         except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError) as e:
             raise _killed(items[at]) from e
     return [done[i] for i in range(len(items))]
+
+
+def _call(function: Callable[[Item], Result], item: Item) -> Result:
+    return function(item)
 
 
 def _killed(item: object) -> CloudError:

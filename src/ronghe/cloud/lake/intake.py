@@ -124,7 +124,6 @@ class Intake:
         self._plants: dict[str, _Plant] = {}
         self._nodes: dict[tuple[str, str], _Node] = {}
         self._task: asyncio.Task[None] | None = None
-        self._aside: _Lines | None = None
         self.trouble: Text | None = None
         """Why nothing comes in from the bus, if nothing does."""
 
@@ -142,9 +141,6 @@ class Intake:
         for plant in self._plants.values():
             await asyncio.to_thread(plant.close)
         self._plants.clear()
-        if self._aside is not None:
-            self._aside.close()
-            self._aside = None
 
     def historian(self, plant: str) -> Historian:
         """The historian of a plant, open for writing here: for whoever reads it in this process. Raises RongheError."""

@@ -7,8 +7,10 @@ added up in another order. DuckDB alone also answers the rest of its SQL, as Duc
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
+import socket
 import tempfile
 from typing import TYPE_CHECKING, Any, Final
 
@@ -142,8 +144,8 @@ def _cluster(query: Query, schema: pa.Schema, tables: dict[str, DeltaTable], opt
         else:
             found = frame.to_arrow()
     except Exception as e:  # Daft raises what its Rust parts raise, of no common type
-        first_line = str(e).strip().splitlines()[0]
-        raise CloudError(Text(f"the cluster did not answer: {first_line}", f"集群未能给出结果：{first_line}")) from e
+        why = str(e).strip().splitlines()[-1]  # above it stands the way through the cluster
+        raise CloudError(Text(f"the cluster did not answer: {why}", f"集群未能给出结果：{why}")) from e
     return found.select(schema.names).cast(schema)
 
 
@@ -167,14 +169,19 @@ def start(ray: Any, address: str | None) -> None:
     """Joins a cluster, or starts one on this machine. Raises CloudError when it cannot be reached."""
     if ray.is_initialized():
         return
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     own = {} if address else {"include_dashboard": False, "object_store_memory": 200_000_000}
     try:
+        if host:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()  # Ray itself would try for ever
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (ConnectionError, RuntimeError, ValueError) as e:
+    except Exception as e:  # Ray raises no type of its own here
         raise CloudError(
-            Text(f"no Ray cluster at {address}: {e}", f"{address} 处没有 Ray 集群：{e}"),
+            Text(f"no Ray cluster at {address or 'this machine'}: {e}", f"{address or '本机'} 的 Ray 集群不可用：{e}"),
             todo=Text("start one: ray start --head", "请先启动：ray start --head"),
         ) from e
+    # What Ray tells of workers that died it prints on standard output, where answers go.
+    importlib.import_module("ray._private.worker")._worker_logs_enabled = False
 
 
 def _io(daft: Any, options: dict[str, str]) -> Any:

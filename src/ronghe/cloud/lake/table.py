@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import time as system_time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -194,16 +195,44 @@ class Lake:
         )
 
     def _replace(self, plant: str, month: str, rows: pa.Table, transaction: tuple[str, int] | None) -> None:
-        where = f"t.plant = {_quoted(plant)} AND t.month = {_quoted(month)}"
-        keys = " AND ".join(f"t.{c} = s.{c}" for c in ("tag", "time", "nanos"))
-        self._samples().merge(
-            rows,
-            predicate=f"{where} AND {keys}",
-            source_alias="s",
-            target_alias="t",
-            writer_properties=_written(),
-            commit_properties=_commit(transaction),
-        ).when_matched_update(updates={c: f"s.{c}" for c in ("value", "quality", "text")}).execute()
+        """Puts these rows in place of those of the same tags and times, in one commit: the span that they cover is written anew.
+
+        Not by the format's own MERGE: deltalake's leaves files whose text columns are marked as views, which Daft, for one, cannot read.
+        """
+        time = rows.column("time").to_numpy()
+        span = (time.min(), time.max() + np.timedelta64(1, "us"))
+        kept = ", ".join(f"CASE WHEN n.tag IS NULL THEN o.{c} ELSE n.{c} END AS {c}" for c in ("value", "quality", "text"))
+        self._rewrite(
+            plant,
+            month,
+            span,
+            f"SELECT o.plant, o.month, o.tag, o.time, o.nanos, {kept} FROM o LEFT JOIN n USING (tag, time, nanos)",  # noqa: S608
+            transaction,
+            n=rows,
+        )
+
+    def _rewrite(self, plant: str, month: str, span: Any, sql: str, transaction: tuple[str, int] | None = None, **tables: pa.Table) -> None:
+        """Writes the rows of a month with span[0] <= time < span[1] (all for None) anew, sorted: what `sql` makes of them, called `o`."""
+        table = self._samples()
+        where = f"plant = {_quoted(plant)} AND month = {_quoted(month)}"
+        if span is not None:
+            where += f" AND time >= '{span[0]}Z' AND time < '{span[1]}Z'"
+        with tempfile.TemporaryDirectory(prefix="ronghe-lake-") as scratch, duckdb.connect(":memory:") as connection:
+            connection.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '2GB'; SET temp_directory = '{scratch}'")
+            self.offer(connection, "old", table, [f["uri"] for f in _files(table) if (f["plant"], f["month"]) == (plant, month)])
+            for name, rows in tables.items():
+                connection.register(name, rows)
+            found = connection.sql(f"WITH o AS (SELECT * FROM old WHERE {where}) {sql} ORDER BY tag, time, nanos")  # noqa: S608
+            batches = (b.select(SCHEMA.names).cast(SCHEMA) for b in found.to_arrow_reader(_GROUP))
+            _deltalake().write_deltalake(
+                table,
+                pa.RecordBatchReader.from_batches(SCHEMA, batches),
+                mode="overwrite",
+                predicate=where,
+                writer_properties=_written(),
+                commit_properties=_commit(transaction),
+                target_file_size=_FILE,
+            )
 
     def put(self, name: str, files: Sequence[Path]) -> int:
         """Makes (or replaces) a table of Parquet files, for queries beside `samples`; gives its rows. Raises CloudError."""
@@ -255,24 +284,8 @@ class Lake:
         first, last = min(f["first"] for f in files), max(f["last"] for f in files)
         parts = sum(f["rows"] for f in files) // _SORTED + 1
         cuts = [first + (last - first) * i // parts for i in range(parts)] + [last + np.timedelta64(1, "us")]
-        for begin, end in itertools.pairwise(cuts):
-            where = f"plant = {_quoted(plant)} AND month = {_quoted(month)}"
-            if parts > 1:
-                where += f" AND time >= TIMESTAMP '{begin}Z' AND time < TIMESTAMP '{end}Z'"
-            table = self._samples()
-            with duckdb.connect(":memory:") as connection:
-                connection.execute("SET TimeZone = 'UTC'; SET memory_limit = '2GB'")
-                self.offer(connection, "old", table, [f["uri"] for f in _files(table) if (f["plant"], f["month"]) == (plant, month)])
-                columns = ", ".join(SCHEMA.names)
-                ordered = connection.sql(f"SELECT {columns} FROM old WHERE {where} ORDER BY tag, time, nanos")  # noqa: S608
-                _deltalake().write_deltalake(
-                    table,
-                    pa.RecordBatchReader.from_batches(SCHEMA, _cast(ordered.to_arrow_reader(_GROUP))),
-                    mode="overwrite",
-                    predicate=where,
-                    writer_properties=_written(),
-                    target_file_size=_FILE,
-                )
+        for span in itertools.pairwise(cuts):
+            self._rewrite(plant, month, span if parts > 1 else None, "SELECT * FROM o")
 
     def vacuum(self, hours: float = 168) -> int:
         """Removes files that no version younger than so many hours refers to; gives how many."""
@@ -373,10 +386,6 @@ def _plain(table: pa.Table) -> pa.Table:
         return pa.timestamp("us", tz="UTC") if pa.types.is_timestamp(kind) else kind
 
     return table.cast(pa.schema([f.with_type(type_of(f.type)) for f in table.schema]), safe=False)
-
-
-def _cast(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
-    return (b.cast(SCHEMA) for b in batches)
 
 
 def _written(*, samples: bool = True) -> WriterProperties:

@@ -143,7 +143,8 @@ def read(job: Job) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     windows = [w for w in (grid.push(batch) if len(batch) else None, grid.flush(job.end + grid.grace)) if w is not None]
     if not windows:
         return np.empty(0, np.int64), np.empty((0, len(job.tags)))
-    return np.concatenate([w.time for w in windows]), np.concatenate([w.value for w in windows])
+    time, value = np.concatenate([w.time for w in windows]), np.concatenate([w.value for w in windows])
+    return time[time < job.end], value[time < job.end]
 
 
 def _span(start: int, end: int) -> dict[str, str]:
