@@ -1,7 +1,7 @@
 """A client of the Open Inference Protocol v2 over HTTP, with tensors in binary, on one connection that is kept.
 
-The protocol: https://github.com/kserve/open-inference-protocol (REST), and Triton's extension of it for binary tensors, which KServe,
-MLServer and Ronghe's own serving know too: the JSON head of a request, whose length the header `Inference-Header-Content-Length` tells,
+The protocol: https://github.com/kserve/open-inference-protocol (REST), and its extension for binary tensors, which Triton and Ronghe's own
+serving know: the JSON head of a request, whose length the header `Inference-Header-Content-Length` tells,
 is followed by the bytes of the tensors, little-endian, rows first.
 """
 
