@@ -146,16 +146,20 @@ async def test_what_is_quick_is_run_at_once_until_it_no_longer_is() -> None:
     lanes = Lanes(2)
     gate = Gate()
     gate.open.set()
-    lane = Lane(gate, ModelSpec(), slowest=QUICK / 2, runs=9)
+    lane = Lane(gate, ModelSpec(), usual=QUICK / 2, runs=9)
     try:
         task = lanes.run(lane, x(1), LONG)
         with pytest.raises(StopIteration):  # no thread, no waiting: done when it is first asked
             task.send(None)
-        lane.time(10 * QUICK, 1)
-        assert lane.slowest == 10 * QUICK
-        for _ in range(200):
-            lane.time(QUICK // 2, 1)
-        assert lane.slowest < QUICK
+        lane.time(50 * QUICK, 1)  # interrupted once
+        assert lane.usual < QUICK
+        for _ in range(8):
+            lane.time(5 * QUICK, 1)
+        assert lane.usual > QUICK
+        for ns, rest in ((QUICK // 2, 60), (200 * QUICK, 1)):
+            for _ in range(rest):
+                lane.time(ns, 1)
+            assert (lane.usual < QUICK) == (rest > 1)
     finally:
         lanes.close()
 

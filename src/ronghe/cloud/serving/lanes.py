@@ -25,6 +25,7 @@ from ronghe.cloud.spec import ModelSpec
 from ronghe.text import Text
 
 QUICK: Final = 200_000  # ns
+_STALL: Final = 20_000_000  # ns; one such run, and a model is not quick for the next dozens
 _SMALL: Final = 65_536  # bytes of inputs of a request that may be quick
 
 Feed = dict[str, Array]
@@ -43,13 +44,14 @@ class _Waiting:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """Of one model. `slowest` is the longest of the runs seen, forgetting half of it in 20 runs; ns."""
+    """Of one model. `usual` is how long a run mostly takes, ns: a mean over ten runs or so. A run that a busy machine interrupted counts
+    as a slow one, not more; one that nobody would wait for in an event loop counts as it is."""
 
     model: Served
     spec: ModelSpec
     waiting: deque[_Waiting] = field(default_factory=deque)
     running: int = 0
-    slowest: float = float("inf")
+    usual: float = float("inf")
     runs: int = 0
     calls: int = 0
     compute: int = 0
@@ -57,7 +59,8 @@ class Lane:
 
     def time(self, ns: int, calls: int) -> None:
         """Notes a run."""
-        self.slowest = max(ns, 0.966 * self.slowest) if self.runs > 3 else ns
+        first = self.runs < 3 or ns > _STALL
+        self.usual = ns if first else self.usual + 0.1 * (min(ns, 4 * QUICK) - self.usual)
         self.runs += 1
         self.calls += calls
         self.compute += ns
@@ -80,7 +83,7 @@ class Lanes:
 
     async def run(self, lane: Lane, feed: Feed, within: float) -> Answer:
         """Raises Refusal when too many wait already, or `within` s it is not done, and what the model raises."""
-        if lane.slowest < QUICK and not lane.waiting and sum(a.nbytes for a in feed.values()) <= _SMALL:
+        if lane.usual < QUICK and not lane.waiting and sum(a.nbytes for a in feed.values()) <= _SMALL:
             return _one(lane, feed)
         if len(lane.waiting) >= lane.spec.queue:
             lane.refused += 1
