@@ -26,8 +26,8 @@ from ronghe.bus.fleet import RunningModel, WantedModel
 from ronghe.edge.node import Node
 from ronghe.edge.runner import reason_of
 from ronghe.errors import AppError, ModelError, RongheError, Unreachable
-from ronghe.models.delivery import Bundle, Source, Store
-from ronghe.models.delivery.store import NoRoom, Placed
+from ronghe.models.delivery import Bundle, Placed, Source, Store
+from ronghe.models.delivery.store import NoRoom
 from ronghe.signals import Grid, Window
 from ronghe.signals.when import format_time
 from ronghe.text import Text

@@ -19,10 +19,9 @@ import hashlib
 import os
 import shutil
 import time
-import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -31,6 +30,7 @@ from ronghe.bus.fleet import WantedModel
 from ronghe.errors import ModelError
 from ronghe.historian import disk
 from ronghe.models.delivery.journal import Event, Journal
+from ronghe.models.delivery.pointer import OWN, Accepted, Placed, Pointer, cut_off, note, opened, sealed
 from ronghe.models.delivery.source import Cut, Source
 from ronghe.models.keys import SLACK, Ring
 from ronghe.models.package import Package, load
@@ -41,51 +41,10 @@ _RESERVE: Final = 64 << 20  # bytes that a transfer leaves to the historian
 _STARTS: Final = 3  # of the node while a model is on trial; after that it is the model that ends the node
 _NOTHING: Final = Text("")
 _PARTS: Final = 7 * 86_400  # s that the rest of a transfer is kept
-T = TypeVar("T")
 
 
 class NoRoom(ModelError):
     """The disk is full. Nothing of the package stays on it."""
-
-
-class Placed(msgspec.Struct, frozen=True, kw_only=True):
-    """A package that an app was given here. `until` in ns since 1970 UTC, 0: no end."""
-
-    name: str
-    version: str
-    hash: str
-    file: str  # SHA-256 of the zip
-    serial: int
-    floor: int
-    until: int = 0
-    signed_by: str = ""
-    slowest_ms: float | None = None
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version}"
-
-
-class Pointer(msgspec.Struct, frozen=True, kw_only=True):
-    """What an app runs: `now`, or without one what plant.toml names. `before` is what it can go back to.
-
-    Until it is `proved`, `now` is on trial: `starts` counts how often the node began with it. `spoilt` is the hash of a package that was
-    taken back here, and `why`. `returned`: the centre had it go back; a second step back it cannot order.
-    """
-
-    now: Placed | None = None
-    before: Placed | None = None
-    since: int = 0
-    proved: bool = True
-    starts: int = 0
-    spoilt: str = ""
-    why: Text | None = None
-    returned: bool = False
-
-
-class _Accepted(msgspec.Struct, frozen=True):
-    highest: int
-    hash: str
-    floor: int
 
 
 class Store:
@@ -106,8 +65,8 @@ class Store:
         while pointer.now is not None and not self._is_whole(pointer.now):
             now, before = pointer.now, pointer.before
             text = Text(
-                f"the package of {now} on the disk is damaged; {before or _OWN.en} runs",
-                f"磁盘上的模型包 {now} 已损坏，改为运行{f' {before}' if before else _OWN.zh}",
+                f"the package of {now} on the disk is damaged; {before or OWN.en} runs",
+                f"磁盘上的模型包 {now} 已损坏，改为运行{f' {before}' if before else OWN.zh}",
             )
             pointer = Pointer(now=before, since=self._clock())
             self._point(app, pointer, "damaged", now.hash, text)
@@ -128,7 +87,7 @@ class Store:
             return self._unwritten[app]
         path = self._pointer_path(app)
         try:
-            found = _opened(path.read_bytes(), Pointer)
+            found = opened(path.read_bytes(), Pointer)
         except FileNotFoundError:
             return Pointer()
         except OSError as e:
@@ -138,8 +97,8 @@ class Store:
         last = next((e.pointer for e in reversed(self.journal.read()) if e.app == app and e.pointer is not None), None)
         found = Pointer() if last is None else msgspec.convert(last, Pointer)
         text = Text(
-            f"the pointer on the disk was damaged; by the journal it is {found.now or _OWN.en}",
-            f"磁盘上的指针已损坏；依日志恢复为{f' {found.now}' if found.now else _OWN.zh}",
+            f"the pointer on the disk was damaged; by the journal it is {found.now or OWN.en}",
+            f"磁盘上的指针已损坏；依日志恢复为{f' {found.now}' if found.now else OWN.zh}",
         )
         self._point(app, found, "damaged", found.now.hash if found.now else "", text)
         return found
@@ -163,7 +122,7 @@ class Store:
             pointer = self.pointer(app)
             cut = last.get(app)
             if cut is not None and cut.event == "switching":
-                self._point(app, pointer, "recovered", cut.hash, _cut_off(pointer, cut.hash))
+                self._point(app, pointer, "recovered", cut.hash, cut_off(pointer, cut.hash))
             if not pointer.proved:
                 starts = pointer.starts + 1
                 if starts > _STARTS:
@@ -312,7 +271,7 @@ class Store:
         was = str(old.now) if old.now else ""
         try:
             self.say(
-                "switching", wanted.app, new.hash, Text(f"{was or _OWN.en} → {new}", f"{was or _OWN.zh} → {new}"), pointer=old, must=True
+                "switching", wanted.app, new.hash, Text(f"{was or OWN.en} → {new}", f"{was or OWN.zh} → {new}"), pointer=old, must=True
             )
             self._accept(new)
             self._point(wanted.app, pointer, "switched", new.hash, Text(f"{new} runs", f"{new} 投入运行"), must=True)
@@ -324,8 +283,8 @@ class Store:
         old = self.pointer(app)
         spoilt = old.now.hash if old.now is not None else ""
         text = Text(
-            f"{old.now or _OWN.en} → {old.before or _OWN.en}: {why.en}",
-            f"{old.now or _OWN.zh} → {old.before or _OWN.zh}：{why.in_('zh')}",
+            f"{old.now or OWN.en} → {old.before or OWN.en}: {why.en}",
+            f"{old.now or OWN.zh} → {old.before or OWN.zh}：{why.in_('zh')}",
         )
         self._point(app, Pointer(now=old.before, since=self._clock(), spoilt=spoilt, why=why), "rolled_back", spoilt, text)
         return self.current(app)
@@ -335,9 +294,9 @@ class Store:
         pointer = self.pointer(app)
         now = pointer.now
         if now is not None and (pointer.before is not None or pointer.returned or now.floor >= now.serial):
-            what = Text(f"from {now} there is no way back to {_OWN.en}", f"不能从 {now} 回到{_OWN.zh}")
+            what = Text(f"from {now} there is no way back to {OWN.en}", f"不能从 {now} 回到{OWN.zh}")
             raise ModelError(what, where=app, todo=Text("release what is to run", "请发布要运行的模型"))
-        self._point(app, Pointer(since=self._clock()), "dropped", "", Text(f"{_OWN.en} runs", f"运行{_OWN.zh}"))
+        self._point(app, Pointer(since=self._clock()), "dropped", "", Text(f"{OWN.en} runs", f"运行{OWN.zh}"))
 
     def prove(self, app: str) -> None:
         """The trial is over: it is good."""
@@ -378,12 +337,12 @@ class Store:
 
     def _note(self, app: str, pointer: Pointer) -> None:
         with contextlib.suppress(OSError):  # a count, or what is forgotten: nothing that runs depends on it
-            self._write(self._pointer_path(app), _sealed(pointer))
+            self._write(self._pointer_path(app), sealed(pointer))
 
     def _point(self, app: str, pointer: Pointer, event: str, hash: str, text: Text, *, must: bool = False) -> None:
         """With a disk that takes nothing the change holds until the node ends, unless it `must` be written."""
         try:
-            self._write(self._pointer_path(app), _sealed(pointer))
+            self._write(self._pointer_path(app), sealed(pointer))
         except OSError:
             if must:
                 raise
@@ -395,22 +354,22 @@ class Store:
     def _pointer_path(self, app: str) -> Path:
         return self.folder / "apps" / quote(app, safe="")
 
-    def _accepted(self) -> dict[str, _Accepted]:
+    def _accepted(self) -> dict[str, Accepted]:
         """By name. A damaged file is made again of what the journal and the pointers know."""
         path = self.folder / "accepted"
-        found = _opened(path.read_bytes(), dict[str, _Accepted]) if path.exists() else {}
+        found = opened(path.read_bytes(), dict[str, Accepted]) if path.exists() else {}
         if found is None:
             found = {}
             told = [msgspec.convert(e.pointer, Pointer) for e in self.journal.read() if e.pointer is not None]
             for placed in (p for pointer in [*told, *map(self.pointer, self.apps())] for p in (pointer.before, pointer.now)):
                 if placed is not None:
-                    _raise(found, placed)
+                    note(found, placed)
         return found
 
     def _accept(self, new: Placed) -> None:
         accepted = self._accepted()
-        if _raise(accepted, new):
-            self._write(self.folder / "accepted", _sealed(accepted))
+        if note(accepted, new):
+            self._write(self.folder / "accepted", sealed(accepted))
 
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -429,43 +388,8 @@ class Store:
         return True
 
 
-_OWN: Final = Text("the plant folder's own model", "工厂文件夹自带的模型")
-
-
-def _raise(accepted: dict[str, _Accepted], new: Placed) -> bool:
-    """Notes a serial; says whether that changed anything."""
-    known = accepted.get(new.name)
-    if known is None or new.serial > known.highest:
-        accepted[new.name] = _Accepted(new.serial, new.hash, max(new.floor, known.floor if known else 0))
-        return True
-    return False
-
-
-def _cut_off(pointer: Pointer, hash: str) -> Text:
-    now = pointer.now
-    if now is not None and now.hash == hash:
-        return Text(f"a switch was cut off after it was made: {now} runs", f"切换在生效后中断：运行 {now}")
-    return Text(
-        f"a switch was cut off before it was made: {now or _OWN.en} runs as before",
-        f"切换在生效前中断：仍运行{f' {now}' if now else _OWN.zh}",
-    )
-
-
 def _no(wanted: WantedModel, why: Text, todo: Text | str = "") -> ModelError:
     return ModelError(why, where=f"{wanted.name} {wanted.version}", todo=todo)
-
-
-def _sealed(data: object) -> bytes:
-    body = msgspec.json.encode(data)
-    return b"%08x %s" % (zlib.crc32(body), body)
-
-
-def _opened(data: bytes, kind: type[T]) -> T | None:
-    """None for what is not as it was sealed."""
-    try:
-        return msgspec.json.decode(data[9:], type=kind) if int(data[:8], 16) == zlib.crc32(data[9:]) else None
-    except (ValueError, msgspec.DecodeError):
-        return None
 
 
 def _sha256(path: Path) -> str:
