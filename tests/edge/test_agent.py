@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import time
@@ -19,8 +20,10 @@ from ronghe.cli.edge import run_until
 from ronghe.edge import agent
 from ronghe.edge.configuration import Configuration
 from ronghe.edge.joining import HOME, membership
-from ronghe.errors import CloudError
+from ronghe.errors import CloudError, HistorianError
+from ronghe.historian import Historian
 from ronghe.plant.version import pack, survey
+from ronghe.signals import TagIndex
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +79,7 @@ async def test_the_centre_sees_and_asks_a_node_at_which_nothing_listens(at: Runn
     plant = await asyncio.to_thread(at.joined, tmp_path / "plant", node)
     process = subprocess.Popen([sys.executable, "-m", "ronghe", "up", str(plant), "--no-console"], stdout=subprocess.DEVNULL)
     try:
-        view = await seen(at, node, lambda v: v["link"] and v["metrics"]["cpu"], "a report")
+        view = await seen(at, node, lambda v: v["link"], "a report")
         assert view["state"] == "up"
         assert view["metrics"]["tags"] == 1
         assert view["metrics"]["rss_mb"] > 20
@@ -187,6 +190,52 @@ async def test_it_renews_its_certificate_and_is_known_by_the_new_one(
     renewed = membership(plant / HOME)
     assert renewed is not None
     assert renewed.renew > time.time_ns()
+
+
+async def test_without_its_centre_it_goes_on_and_it_comes_back_by_itself(
+    at: Running, tmp_path: Path, node: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "_FIRST", 0.05)
+    monkeypatch.setattr(agent, "_LONGEST_PAUSE", 0.2)
+    plant = await asyncio.to_thread(at.joined, tmp_path / "plant", node)
+    member = membership(plant / HOME)
+    assert member is not None
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    away = msgspec.structs.replace(member, url=f"https://127.0.0.1:{port}")
+    (plant / HOME / "centre.json").write_bytes(msgspec.json.encode(away))
+    ended = asyncio.Event()
+    at_work = asyncio.create_task(run_until(ended, plant, "", None))
+    await until(lambda: stored(plant), "samples in its historian")
+    assert next(n for n in at.centre.fleet.view()["nodes"] if n["name"] == node)["seen"] is None
+    assert not at_work.done()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", int(at.centre.url.rpartition(":")[2]))
+        await asyncio.gather(pump(reader, back), pump(there, writer), return_exceptions=True)
+
+    way = await asyncio.start_server(forward, "127.0.0.1", port)
+    await seen(at, node, lambda v: v["state"] == "up", "a report once the way is there")
+    ended.set()
+    await at_work
+    way.close()
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    finally:
+        writer.close()
+
+
+def stored(plant: Path) -> bool:
+    try:
+        with Historian(plant / ".ronghe" / "historian", TagIndex(), readonly=True) as found:
+            return len(found.last(["line/pressure"])) > 0
+    except HistorianError:
+        return False
 
 
 def test_killed_at_any_step_of_a_switch_the_folder_is_what_it_was(tmp_path: Path) -> None:

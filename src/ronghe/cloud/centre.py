@@ -35,6 +35,7 @@ from ronghe.text import Text
 log = logging.getLogger(__name__)
 
 _FILL: Final = 600.0  # s between two additions to the lake
+_AGAIN: Final = 5.0  # s
 _LOOK: Final = 0.25  # s between two looks at what the command line changed
 
 
@@ -55,6 +56,7 @@ class Centre:
         self.spec = centre_folder.read(folder)
         self.ledger = Ledger(self.home / "ledger", clock=clock)
         self.fleet = open_fleet(folder, clock, self.spec)
+        self.fleet.hub = lambda: self.spec.hub.url or f"tls://{self.spec.address}:{self.spec.hub.port}"
         self.authority = self.fleet.authority
         self.registry = Registry(self.home / "registry", clock=clock)
         self.placement = _Placement(self.fleet)
@@ -242,8 +244,9 @@ class Centre:
                     await self._sync_hub()
                     await asyncio.to_thread(self._copy_events)
                     seen = state
-            except Exception:
+            except Exception:  # the disk, or the hub: tried again, not four times a second
                 log.exception("fleet")
+                await asyncio.sleep(_AGAIN)
             await asyncio.sleep(_LOOK)
 
     async def _sync_hub(self) -> None:
@@ -259,11 +262,9 @@ class Centre:
 
     def _copy_events(self) -> None:
         """The events of the fleet's file, into the ledger, where a change to them would show."""
-        mark = self.home / "events"
-        last = int(mark.read_text()) if mark.exists() else 0
-        for row in self.fleet.register.rows("SELECT * FROM event WHERE id > ? ORDER BY id", last):
-            self.ledger.append(row["kind"], {**msgspec.json.decode(row["body"]), "at": row["at"]})
-            mark.write_text(str(row["id"]))
+        for row in self.fleet.register.rows("SELECT * FROM event WHERE copied = 0 ORDER BY id"):
+            self.ledger.append(row["kind"], {**msgspec.json.decode(row["body"]), "at": row["at"], "event": row["id"]})
+            self.fleet.register.write("UPDATE event SET copied = 1 WHERE id = ?", row["id"])
 
 
 class _Placement:

@@ -63,7 +63,7 @@ class Agent:
         self.node, self.home, self.deploying, self.configuration = node, home, deploying, configuration
         self.member = msgspec.json.decode((home / FILE).read_bytes(), type=Membership)
         self.again = again
-        self.connected = False
+        self.connected: bool | None = None
         self._rng = rng or random.Random()  # noqa: S311  (jitter)
         self._link = CentreLink(self.member.url, context(home))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="centre")
@@ -198,6 +198,9 @@ class Agent:
         if (e is None) == self.connected:
             return
         self.connected = e is None
+        why = e.what if isinstance(e, Refused) and e.status == 403 else None
+        told = Text(f"the centre refuses this node: {why.en}", f"中心拒绝此节点：{why.in_('zh')}") if why is not None else None
+        self.node.say("fleet", "medium", told)
         if e is not None:
             log.warning("without the centre: %s", e)
         else:
@@ -223,17 +226,20 @@ class Agent:
             await self._news.wait()
             self._news.clear()
             wanted = self._wanted
-            if self.deploying is not None:
-                source = HttpSource(f"{self.member.url}/fleet/packages", context(self.home))
-                await self.deploying.apply(wanted.models, wanted.trusted, source)
             try:
+                if self.deploying is not None:
+                    source = HttpSource(f"{self.member.url}/fleet/packages", context(self.home))
+                    await self.deploying.apply(wanted.models, wanted.trusted, source)
                 await self._configure(wanted.configuration)
                 pause = _FIRST
+                continue
             except (Unreachable, OSError) as e:  # the line, or the disk: it may do later
-                log.warning("the configuration %s is not fetched: %s", wanted.configuration[:12], e)
-                await self._wait_for_news(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-                self._news.set()
+                log.warning("what the centre wants is not done yet: %s", e)
+            except Exception:
+                log.exception("what the centre wants is not done")
+            await self._wait_for_news(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            self._news.set()
 
     async def _wait_for_news(self, most: float) -> None:
         with contextlib.suppress(TimeoutError):
