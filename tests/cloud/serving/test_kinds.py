@@ -17,8 +17,11 @@ from ronghe.apps.maintenance.packing import pack, unpack
 from ronghe.apps.maintenance.scorer import Scorer
 from ronghe.apps.quality.boards import judge as boards
 from ronghe.apps.quality.boards.template import Comparer
+from ronghe.apps.quality.inspector import packing as inspection
+from ronghe.apps.quality.inspector.learn import learn as teach
 from ronghe.cloud.serving import Serving
 from ronghe.cloud.serving.kinds import serve
+from ronghe.cloud.serving.tensors import strings
 from ronghe.errors import ModelError
 from ronghe.models import Package, save
 from ronghe.text import Text
@@ -46,6 +49,16 @@ def board(spot: bool = False) -> np.ndarray:
     if spot:
         picture[80:92, 120:135] = 20
     return picture
+
+
+def disc(seed: int, spot: bool = False) -> np.ndarray:
+    """A turned part; with a pit where `spot`."""
+    y, x = np.mgrid[:96, :96]
+    r = np.hypot(y - 48, x - 48)
+    picture = 130 + 40 * np.sin(r / 4) * (r < 40) + np.random.default_rng(seed).normal(0, 4, (96, 96))
+    if spot:
+        picture[40:50, 60:70] = 20
+    return np.clip(picture, 0, 255).astype(np.uint8)
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -80,6 +93,19 @@ def test_a_picture_goes_in_as_it_is_and_a_verdict_comes_out(server: Serving) -> 
     assert index == 0
     assert x0 * 240 <= 128 <= x1 * 240
     assert y0 * 240 <= 86 <= y1 * 240
+
+
+def test_an_inspector_taught_from_good_parts_says_what_it_says_in_process(tmp_path: Path) -> None:
+    inspector = teach([disc(seed) for seed in range(6)], false_reject=0.05, review=0.1)
+    saved = inspection.pack(inspector, name="disc", created=1)
+    model = serve(saved)
+    pictures = [disc(7), disc(8, spot=True)]
+    said = model.run({"image": strings([png(p) for p in pictures])})
+    expected = [inspector.judge(p) for p in pictures]
+    assert said["score"].tolist() == [e.score for e in expected]
+    assert said["verdict"].tolist() == [e.verdict.encode() for e in expected]
+    assert said["verdict"][1] == b"reject"
+    assert said["where"][-1, 0] == 1
 
 
 def test_several_pictures_by_json_or_one_as_numbers(server: Serving) -> None:
