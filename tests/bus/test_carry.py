@@ -119,9 +119,11 @@ async def test_killed_at_any_moment_nothing_is_lost_or_doubled(hub: Hub, stream:
     before = await drain(stream, "reader", pattern)
     assert before, "it was killed while carrying"
     box = Outbox(path, most=10**9, clock=time.time_ns)
-    async with carrying(box, JetStream(hub.url, name="n1")) as carrier:
+    bus = JetStream(hub.url, name="n1")
+    async with carrying(box, bus) as carrier:
         while carrier.state.waiting:
             await asyncio.sleep(0.05)
+    await bus.close()
     box.shut()
     found = ids(before + await drain(stream, "reader", pattern))
     assert len(found) == len(set(found))

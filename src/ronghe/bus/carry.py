@@ -8,15 +8,15 @@ least seen tells how much queues), so that live data finds the link free.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
 
-from ronghe.bus import subjects
 from ronghe.bus.contract import Bus, Message
 from ronghe.bus.outbox import Outbox
 from ronghe.errors import RongheError
@@ -31,6 +31,9 @@ _QUEUE: Final = 0.3  # s that a portion of history may take beyond the least tha
 _LEAST: Final = 20_000  # bytes of a portion, and below the most
 _MOST: Final = 4_000_000
 _WINDOW: Final = 10_000_000_000  # ns over which rates are told
+_BESIDE: Final = 4  # groups of live messages on their way at once
+_SETTLE: Final = 0.05  # s
+_LOOK: Final = 1.0  # s between two looks whether something waits that is not young
 _RETRY: Final = 1.0  # s between two tries while the link is down
 _HEADERS: Final = 300  # bytes of subject, headers and frames a message
 _FRAMES: Final = 1.04  # share of TLS and TCP/IP
@@ -97,6 +100,9 @@ class Carrier:
         self._went: deque[tuple[int, float]] = deque()  # (tick, bytes)
         self._drained: deque[tuple[int, int]] = deque()  # (tick, `at` of the oldest)
         self._sent, self._sent_bytes = 0, 0
+        self._beside = self._draining = 0
+        self._done: list[Message] = []
+        self._settling = asyncio.Event()
         self._down: Text | None = None
         self._since = 0
 
@@ -126,21 +132,30 @@ class Carrier:
 
     async def run(self) -> None:
         """Carries until cancelled; what is in hand then stays in the outbox."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._forever(self._live))
-            tasks.create_task(self._forever(self._history))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for step in (lambda: self._live(tasks), lambda: self._history(tasks), self._settle):
+                    tasks.create_task(self._forever(step))
+        finally:
+            with contextlib.suppress(RongheError):  # then some are sent once more, and taken once
+                await self._settle_now()
 
-    async def _forever(self, step: Callable[[], object]) -> None:
+    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
-            try:
-                await step()  # type: ignore[misc]
-            except RongheError as e:
-                self._fell(e.what, e)
+            if not await self._try(step()):
                 await asyncio.sleep(_RETRY)
-            except Exception as e:  # nobody else would hear of it, and from then on nothing would be sent
-                log.exception("carrying failed")
-                self._fell(Text(f"carrying failed: {e!r}", f"发送出错：{e!r}"), e)
-                await asyncio.sleep(_RETRY)
+
+    async def _try(self, step: Awaitable[None]) -> bool:
+        try:
+            await step
+        except RongheError as e:
+            self._fell(e.what, e)
+        except Exception as e:  # nobody else would hear of it, and from then on nothing would be sent
+            log.exception("carrying failed")
+            self._fell(Text(f"carrying failed: {e!r}", f"发送出错：{e!r}"), e)
+        else:
+            return True
+        return False
 
     def _fell(self, why: Text, e: Exception) -> None:
         if self._down is None:
@@ -148,23 +163,27 @@ class Carrier:
             log.warning("nothing reaches the centre: %s", e)
         self._down = why
 
-    async def _live(self) -> None:
+    async def _live(self, tasks: asyncio.TaskGroup) -> None:
         """Sends what is young as soon as it is there, and before it what it refers to."""
         young = self._clock() - _LIVE
-        newest = await self._outbox.pull(CONSUMER, most=_AT_ONCE, wait=60.0, newest=True, since=young)
-        if newest:
-            first = []
-            for name in self._outbox.subjects():
-                if not name.endswith("." + subjects.SAMPLES):
-                    first += await self._outbox.pull(CONSUMER, name, most=_AT_ONCE, wait=0.0)
-            await self._send(sorted(first + newest, key=lambda m: m.seq))
+        messages = await self._outbox.pull(CONSUMER, most=_AT_ONCE, wait=60.0, newest=True, since=young)
+        if not messages:
+            return
+        if self._beside >= _BESIDE or self._down is not None:
+            await self._send(messages)
+        else:
+            self._beside += 1
+            tasks.create_task(self._try(self._send(messages))).add_done_callback(self._ended)
 
-    async def _history(self) -> None:
+    def _ended(self, task: asyncio.Task[bool]) -> None:
+        self._beside -= 1
+
+    async def _history(self, tasks: asyncio.TaskGroup) -> None:
         """Sends one portion of what waited, oldest first, or waits until there is some."""
         waiting = self._outbox.waiting()
         if not waiting.messages or waiting.oldest > self._clock() - _LIVE:
             self._drained.clear()
-            await asyncio.sleep(_LIVE / 1e9)
+            await asyncio.sleep(_LOOK)
             return
         if (pause := self._bucket.wait()) > 0:
             await asyncio.sleep(pause)
@@ -172,8 +191,18 @@ class Carrier:
         most = min(max(round(room * waiting.messages / max(waiting.bytes, 1)), 1), _AT_ONCE)
         portion = await self._outbox.pull(CONSUMER, most=most, wait=0.0)
         if not portion:
-            await asyncio.sleep(_RETRY)  # all of it is in hand
+            await asyncio.sleep(_SETTLE)  # all of it is in hand
             return
+        if self._draining >= 2 or self._down is not None:
+            await self._drain(portion)
+        else:  # the next is read while this one is on its way
+            self._draining += 1
+            tasks.create_task(self._try(self._drain(portion))).add_done_callback(self._drained_one)
+
+    def _drained_one(self, task: asyncio.Task[bool]) -> None:
+        self._draining -= 1
+
+    async def _drain(self, portion: Sequence[Message]) -> None:
         begun = self._tick()
         await self._send(portion)
         took = (self._tick() - begun) / 1e9
@@ -183,6 +212,22 @@ class Carrier:
         better = size * _QUEUE / max(took - self._least, _QUEUE / 4)
         self._portion = min(max(min(better, 2 * self._portion), _LEAST), _MOST)
 
+    async def _settle(self) -> None:
+        """Acknowledges in the outbox what the bus has, several at a time: each time costs as much as putting a message."""
+        await self._settling.wait()
+        await asyncio.sleep(_SETTLE)
+        self._settling.clear()
+        await self._settle_now()
+
+    async def _settle_now(self) -> None:
+        done, self._done = self._done, []
+        try:
+            if done:
+                await self._outbox.ack(CONSUMER, done)
+        except BaseException:
+            self._done += done
+            raise
+
     async def _send(self, messages: Sequence[Message]) -> None:
         size = sum(map(_on_wire, messages))
         self._bucket.take(size)
@@ -191,7 +236,8 @@ class Carrier:
         except BaseException:
             await self._outbox.give_back(CONSUMER, messages)
             raise
-        await self._outbox.ack(CONSUMER, messages)
+        self._done += messages
+        self._settling.set()
         self._went.append((self._tick(), size))
         self._sent += len(messages)
         self._sent_bytes += sum(len(m.data) for m in messages)

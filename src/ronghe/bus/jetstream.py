@@ -14,6 +14,7 @@ import re
 import socket
 import ssl
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,11 +28,11 @@ from ronghe.text import Text
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
-    from nats.aio.subscription import Subscription
 
 _MADE: Final = "Ronghe-At"  # header: when the message was made, ns
 _UNCONFIRMED: Final = 8_000  # ms for which sent bytes may stay unconfirmed before the connection is made anew
-_TRY: Final = 4.0  # s: a leader is elected anew within that time; then what is not acknowledged is sent again
+_TRY: Final = 3.0  # s: some leaders are elected anew within that time; then what is not acknowledged is sent again
+_SLOWEST: Final = 12_500.0  # bytes/s of a line on which an acknowledgement is still waited for
 _REPLY: Final = re.compile(r"\$JS\.ACK\.(?:[^.]+\.[^.]+\.)?[^.]+\.[^.]+\.\d+\.(\d+)\.\d+\.(\d+)\.\d+")
 
 
@@ -68,7 +69,7 @@ class JetStream:
         self._connection: Client | None = None
         self._connecting = asyncio.Lock()
         self._acks: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._subscriptions: dict[str, Subscription] = {}
+        self._readers: dict[str, _Reader] = {}
         self._hands: dict[str, dict[int, str]] = {}  # by consumer: seq → where its acknowledgement goes
         self._requests = 0
         self._refused: Rejected | None = None
@@ -100,12 +101,8 @@ class JetStream:
         client = await self._client()
         name = _durable(consumer, subjects)
         with self._reached():
-            inbox = await self._subscribe(client, name, subjects)
-            found = await self._request(client, inbox, name, most, 0.0)
-            if not found and wait > 0:
-                found = await self._request(client, inbox, name, 1, wait)
-                if found and most > 1:
-                    found += await self._request(client, inbox, name, most - 1, 0.0)
+            reader = await self._reader(client, name, subjects)
+            found = await reader.take(client, most, wait)
         messages = [_message(msg) for msg in found]
         self._hands.setdefault(name, {}).update((m.seq, msg.reply) for m, msg in zip(messages, found, strict=True))
         return sorted(messages, key=lambda m: m.seq)
@@ -121,7 +118,7 @@ class JetStream:
     async def close(self) -> None:
         """See `Bus`."""
         client, self._connection = self._connection, None
-        self._subscriptions.clear()
+        self._readers.clear()
         if client is not None:
             await _end(client)
 
@@ -229,6 +226,8 @@ class JetStream:
             self._fail(self._refused)
 
     async def _on_closed(self) -> None:
+        for reader in self._readers.values():
+            reader.end()
         self._fail(self._away(None))
 
     def _fail(self, why: Exception) -> None:
@@ -251,7 +250,8 @@ class JetStream:
                     tokens[token] = m
                     reply = f"{names.inbox(self._name)}.acks.{token}"
                     await client.publish(m.subject, m.data, reply=reply, headers={"Nats-Msg-Id": m.id, _MADE: str(m.at)})
-            await asyncio.wait([self._acks[t] for t in tokens], timeout=_TRY)
+            patience = _TRY + sum(len(m.data) for m in messages) / _SLOWEST
+            await asyncio.wait([self._acks[t] for t in tokens], timeout=patience)
         finally:
             futures = {t: self._acks.pop(t) for t in tokens}
         left: list[Message] = []
@@ -294,9 +294,8 @@ class JetStream:
 
     # Taking
 
-    async def _subscribe(self, client: Client, name: str, pattern: str) -> str:
-        inbox = f"{names.inbox(self._name)}.pull.{name}"
-        if name not in self._subscriptions:
+    async def _reader(self, client: Client, name: str, pattern: str) -> _Reader:
+        if name not in self._readers:
             from nats.js.api import AckPolicy, ConsumerConfig
 
             config = ConsumerConfig(
@@ -307,30 +306,10 @@ class JetStream:
                 max_ack_pending=20_000,
             )
             await client.jsm(timeout=5).add_consumer(names.STREAM, config)
-            self._subscriptions[name] = await client.subscribe(f"{inbox}.*")
-        return inbox
-
-    async def _request(self, client: Client, inbox: str, name: str, most: int, wait: float) -> list[Msg]:
-        """One request: what is there now, or (`wait` s) the first that comes."""
-        token = self._token()
-        ask = {"batch": most, "expires": int(wait * 1e9)} if wait else {"batch": most, "no_wait": True}
-        await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{names.STREAM}.{name}", json.dumps(ask).encode(), f"{inbox}.{token}")
-        sub = self._subscriptions[name]
-        found: list[Msg] = []
-        deadline = asyncio.get_running_loop().time() + wait + 5.0
-        while len(found) < most:
-            msg = await sub.next_msg(timeout=max(deadline - asyncio.get_running_loop().time(), 0.01))
-            status = (msg.headers or {}).get("Status")
-            if status is None:
-                found.append(msg)  # whichever request it answers
-            elif status == "100":
-                continue
-            elif msg.subject.endswith(f".{token}"):
-                if status not in ("404", "408", "409"):
-                    self._subscriptions.pop(name, None)
-                    raise self._away(BusError(f"status {status}"))
-                break
-        return found
+            reader = _Reader(f"{names.inbox(self._name)}.pull.{name}", name)
+            await client.subscribe(f"{reader.inbox}.*", cb=reader.arrived)
+            self._readers[name] = reader
+        return self._readers[name]
 
     async def _settle(self, consumer: str, messages: Sequence[Message], what: bytes) -> None:
         """Says `what` of each message; when the last is confirmed, the others arrived before it."""
@@ -347,6 +326,59 @@ class JetStream:
                 await client.request(replies[-1], what, timeout=5)
             for m in messages:
                 hand.pop(m.seq, None)
+
+
+class _Reader:
+    """What comes for one consumer. A request stays open until it is filled or its time is over, so that what comes meanwhile needs none."""
+
+    def __init__(self, inbox: str, name: str) -> None:
+        self.inbox, self._subject = inbox, f"$JS.API.CONSUMER.MSG.NEXT.{names.STREAM}.{name}"
+        self._queue: deque[Msg] = deque()
+        self._event = asyncio.Event()
+        self._requests, self._due, self._until = 0, 0, 0.0  # of the last request: its number, what it may still bring, its end
+        self._failed: str = ""
+
+    async def arrived(self, msg: Msg) -> None:
+        """A message, or how a request ended."""
+        status = (msg.headers or {}).get("Status")
+        if status is None:
+            self._queue.append(msg)
+            self._due -= 1
+        elif msg.subject.endswith(f".{self._requests}") and status != "100":
+            self._due = 0
+            self._failed = "" if status in ("404", "408", "409") else f"status {status}"
+        self._event.set()
+
+    def end(self) -> None:
+        """The connection is gone."""
+        self._failed = "connection lost"
+        self._event.set()
+
+    async def take(self, client: Client, most: int, wait: float) -> list[Msg]:
+        """What is there, or (`wait` s) what comes first. Raises OSError."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + wait
+        if not self._queue and (self._due <= 0 or self._until <= clock()):
+            await self._ask(client, {"batch": most, "no_wait": True}, most, clock() + 5.0)
+            while self._due > 0 and clock() < self._until:
+                await self._wait(self._until - clock())
+        while not self._queue and (left := deadline - clock()) > 0:
+            if self._due <= 0 or self._until <= clock():
+                await self._ask(client, {"batch": most, "expires": max(int(left * 1e9), 1_000_000)}, most, deadline)
+            await self._wait(min(left, self._until - clock()))
+        return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+
+    async def _ask(self, client: Client, request: dict[str, Any], due: int, until: float) -> None:
+        self._requests, self._due, self._until = self._requests + 1, due, until
+        await client.publish(self._subject, json.dumps(request).encode(), f"{self.inbox}.{self._requests}")
+
+    async def _wait(self, seconds: float) -> None:
+        if self._failed:
+            raise ConnectionError(self._failed)
+        self._event.clear()
+        if not self._queue or self._due > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._event.wait(), max(seconds, 0.001))
 
 
 async def _end(client: Client) -> None:

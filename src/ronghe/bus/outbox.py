@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import itertools
 import logging
 import os
 import sqlite3
@@ -77,7 +78,8 @@ class Outbox:
         self._full = False
         self._damage: tuple[int, Text] | None = None  # (said until, what)
         self.damaged = 0  # messages found damaged and not sent
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # of what writes; taken before the other
+        self._read_lock = threading.RLock()  # of what reads, and of `_hands`: who reads does not wait for a sync
         self._hands: dict[str, set[int]] = {}
         self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._closed = False
@@ -120,27 +122,23 @@ class Outbox:
 
     def waiting(self) -> Waiting:
         """What waits now. Cheap."""
-        with self._guarded():
-            messages, size = self._db.execute("SELECT messages, bytes FROM total").fetchone()
-            first = self._db.execute("SELECT at FROM message ORDER BY seq LIMIT 1").fetchone()
+        with self._reading() as db:
+            messages, size = db.execute("SELECT messages, bytes FROM total").fetchone()
+            first = db.execute("SELECT at FROM message ORDER BY seq LIMIT 1").fetchone()
         return Waiting(messages, size, first[0] if first else 0)
-
-    def subjects(self) -> list[str]:
-        """All that it ever held messages of."""
-        with self._lock:
-            return list(self._numbers)
 
     @property
     def dropped(self) -> int:
         """Messages of samples that made room for newer ones, since the file was begun."""
-        with self._guarded():
-            return int(self._db.execute("SELECT dropped FROM total").fetchone()[0])
+        with self._reading() as db:
+            return int(db.execute("SELECT dropped FROM total").fetchone()[0])
 
     def shut(self) -> None:
         """Closes the file. Safe to call twice."""
-        with self._lock:
+        with self._lock, self._read_lock:
             if not self._closed:
                 self._closed = True
+                self._reader.close()
                 self._db.close()
 
     # The bus
@@ -152,7 +150,7 @@ class Outbox:
     async def pull(
         self, consumer: str, subjects: str = ">", *, most: int = 256, wait: float = 1.0, newest: bool = False, since: int = 0
     ) -> list[Message]:
-        """See `Bus`. `newest` ends at the first that was made before `since` (ns). After a restart nothing is in hand."""
+        """See `Bus`. The `newest` with `since` (ns): of samples those made since then, of other kinds all. A restart empties every hand."""
         event = asyncio.Event()
         waiter = (asyncio.get_running_loop(), event)
         deadline = waiter[0].time() + wait
@@ -175,14 +173,14 @@ class Outbox:
 
     async def give_back(self, consumer: str, messages: Sequence[Message]) -> None:
         """See `Bus`."""
-        with self._lock:
+        with self._read_lock:
             self._hands.get(consumer, set()).difference_update(m.seq for m in messages)
 
     async def close(self) -> None:
         """See `Bus`."""
         self.shut()
 
-    # Inside: all below hold the lock
+    # Inside
 
     def _open(self) -> None:
         new = not self.path.exists()
@@ -204,11 +202,17 @@ class Outbox:
         self._consumers = {name for (name,) in self._db.execute("SELECT name FROM consumer")}
         self._numbers: dict[str, int] = dict(self._db.execute("SELECT name, number FROM subject"))
         self._next = self._db.execute("SELECT next FROM total").fetchone()[0]
-        self._db.execute("SELECT at FROM message ORDER BY seq LIMIT 1").fetchone()
+        self._reader = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10.0)
+        self._reader.execute("SELECT at FROM message ORDER BY seq LIMIT 1").fetchone()
 
     def _set_aside(self, why: Exception) -> None:
-        with contextlib.suppress(AttributeError, sqlite3.Error):
-            self._db.close()
+        with self._lock, self._read_lock:
+            self._begin_anew(why)
+
+    def _begin_anew(self, why: Exception) -> None:
+        for name in ("_reader", "_db"):
+            with contextlib.suppress(AttributeError, sqlite3.Error):
+                getattr(self, name).close()
         aside = self.path.with_name(f"damaged-{self._clock()}-{self.path.name}")
         log.error("%s is damaged (%s) and set aside as %s", self.path, why, aside.name)
         for suffix in ("", "-wal", "-shm"):
@@ -238,6 +242,19 @@ class Outbox:
             except BaseException:
                 self._undo()
                 raise
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The lock of what reads, and the connection for it."""
+        try:
+            with self._read_lock:
+                if self._closed:
+                    raise BusError(Text("the outbox is closed", "发件箱已关闭"), where=str(self.path))
+                yield self._reader
+        except sqlite3.DatabaseError as e:
+            if _damaged(e):
+                self._set_aside(e)
+            raise self._error(e) from e
 
     def _undo(self) -> None:
         if self._db.in_transaction:
@@ -286,7 +303,8 @@ class Outbox:
             if over < -self._most // 10:
                 self._full = False
             return
-        hands = set().union(*self._hands.values())
+        with self._read_lock:
+            hands = set().union(*self._hands.values())
         gone, freed = [], 0
         for seq, length in self._oldest_samples():
             if freed >= over:
@@ -323,45 +341,53 @@ class Outbox:
         self._db.execute("DELETE FROM taken WHERE seq < ?", (min(self._next - REMEMBERED, oldest),))
 
     def _pull(self, consumer: str, pattern: str, most: int, newest: bool, since: int) -> list[Message]:
-        with self._guarded():
-            if consumer not in self._consumers:
-                self._db.execute("INSERT INTO consumer VALUES (?)", (consumer,))
+        if consumer not in self._consumers:
+            with self._guarded():
+                self._db.execute("INSERT OR IGNORE INTO consumer VALUES (?)", (consumer,))
                 self._consumers.add(consumer)
+        found: list[Message] = []
+        damaged: list[Message] = []
+        with self._reading() as db:
             hand = self._hands.setdefault(consumer, set())
-            names = {n: name for name, n in self._numbers.items() if subjects.matches(pattern, name)}
-            order = "DESC" if newest else "ASC"
-            query = f"SELECT seq, at FROM message WHERE subject = ? ORDER BY seq {order}"  # noqa: S608 - one of two words
-            rows = heapq.merge(*(self._db.execute(query, (n,)) for n in names), reverse=newest)
-            seqs: list[int] = []
-            for seq, at in rows:
-                if newest and at < since:
-                    break
-                if seq not in hand and not self._is_done(consumer, seq):
-                    seqs.append(seq)
-                    if len(seqs) == most:
-                        break
-            found = [m for seq in sorted(seqs) if (m := self._read(seq, names)) is not None]
+            names = {n: name for name, n in self._numbers.copy().items() if subjects.matches(pattern, name)}
+            for seq in sorted(self._next_of(db, consumer, names, most, newest, since)):
+                row = db.execute("SELECT subject, id, at, crc, data FROM message WHERE seq = ?", (seq,)).fetchone()
+                if row is not None:  # dropped a moment ago
+                    number, id, at, crc, data = row
+                    message = Message(names[number], id, data, at, seq)
+                    (found if _crc(message) == crc else damaged).append(message)
             hand.update(m.seq for m in found)
+        for message in damaged:
+            self._discard(message)
         return found
 
-    def _is_done(self, consumer: str, seq: int) -> bool:
-        if len(self._consumers) == 1:
-            return False
-        return self._db.execute("SELECT 1 FROM done WHERE consumer = ? AND seq = ?", (consumer, seq)).fetchone() is not None
+    def _next_of(self, db: sqlite3.Connection, consumer: str, names: dict[int, str], most: int, newest: bool, since: int) -> list[int]:
+        hand, alone = self._hands[consumer], len(self._consumers) == 1
+        query = f"SELECT seq, at FROM message WHERE subject = ? ORDER BY seq {'DESC' if newest else 'ASC'}"  # noqa: S608 - one of two words
 
-    def _read(self, seq: int, names: dict[int, str]) -> Message | None:
-        number, id, at, crc, data = self._db.execute("SELECT subject, id, at, crc, data FROM message WHERE seq = ?", (seq,)).fetchone()
-        message = Message(names[number], id, data, at, seq)
-        if _crc(message) == crc:
-            return message
+        def rows(number: int) -> Iterator[tuple[int, int]]:
+            begin = since if names[number].endswith("." + subjects.SAMPLES) else 0
+            # The first that is too old ends the newest: there may be a million behind it.
+            return itertools.takewhile(lambda row: not newest or row[1] >= begin, db.execute(query, (number,)))
+
+        seqs: list[int] = []
+        for seq, _ in heapq.merge(*map(rows, names), reverse=newest):
+            done = "SELECT 1 FROM done WHERE consumer = ? AND seq = ?"
+            if seq not in hand and (alone or db.execute(done, (consumer, seq)).fetchone() is None):
+                seqs.append(seq)
+                if len(seqs) == most:
+                    break
+        return seqs
+
+    def _discard(self, message: Message) -> None:
+        log.error("%s: message %s is damaged and is not sent", self.path, message.id)
+        with self._guarded():
+            self._begin(durable=False)
+            self._remove([message.seq])
+            self._count(-1, -len(message.data))
+            self._commit()
         self.damaged += 1
         self._say(Text("a message in the outbox was damaged and is not sent", "发件箱中有消息损坏，不再发送"))
-        log.error("%s: message %s is damaged and is not sent", self.path, id)
-        self._begin(durable=False)
-        self._remove([seq])
-        self._count(-1, -len(data))
-        self._commit()
-        return None
 
     def _ack(self, consumer: str, seqs: Sequence[int]) -> None:
         with self._guarded():
@@ -376,7 +402,8 @@ class Outbox:
             self._remove([s for s, _ in gone])
             self._count(-len(gone), -sum(size for _, size in gone))
             self._commit()
-            self._hands.get(consumer, set()).difference_update(gone_from_hand)
+            with self._read_lock:
+                self._hands.get(consumer, set()).difference_update(gone_from_hand)
             self._give_back_disk()
 
     def _give_back_disk(self) -> None:
