@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from ronghe.cloud.serving import Serving, Tenants
+from ronghe.cloud.serving.server import own_machine
 from ronghe.cloud.serving.shelf import Folder
 from ronghe.cloud.spec import ServingSpec
 from ronghe.models.registry import Registry
@@ -47,6 +48,14 @@ def serve(
     spec = ServingSpec(port=port, grpc=grpc_port, certificate=certificate, key=key, threads=threads)
     tenants = None if open_ else Tenants(home / "tenants.sqlite")
     try:
+        if host and not certificate and not own_machine(host):
+            click.echo(
+                Text(
+                    "without a certificate keys and data go over the network as they are: give --certificate and --key, or use a proxy",
+                    "未启用证书，密钥与数据将以明文传输：请给出 --certificate 与 --key，或使用代理",
+                ),
+                err=True,
+            )
         source = Registry(home / "registry") if centre else Folder(folder, trusted or None)
         asyncio.run(_until_told(Serving(source, tenants, spec, host=host)))
     finally:

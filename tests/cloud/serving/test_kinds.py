@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 from pathlib import Path
 
 import httpx
@@ -138,6 +139,17 @@ def test_rows_of_measurements_give_the_scores_of_the_app(server: Serving) -> Non
     told = httpx.get(f"{server.url}/v2/models/pump").json()
     assert told["parameters"]["columns"] == list(COLUMNS)
     assert told["parameters"]["kind"] == "maintenance.detect/1"
+
+
+def test_logs_and_errors_hold_no_data(server: Serving, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = "d1e-c4st"
+    image = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [secret]}
+    rows = {"name": "rows", "shape": [1, 3], "datatype": "FP64", "data": [secret] * 3}
+    for model, given in (("board", image), ("pump", rows)):
+        said = httpx.post(f"{server.url}/v2/models/{model}/infer", json={"inputs": [given]})
+        assert said.status_code == 400
+    assert secret not in "".join(r.getMessage() + str(r.exc_text) for r in caplog.records if r.name.startswith(("ronghe", "uvicorn")))
 
 
 def test_a_kind_that_is_no_function_of_its_inputs_is_named(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class Serving:
         """
         self._spec = spec or ServingSpec()
         self._host = host or ("0.0.0.0" if self._spec.certificate else "127.0.0.1")  # noqa: S104  (a service, by TLS)
-        if tenants is None and not _own_machine(self._host):
+        if tenants is None and not own_machine(self._host):
             raise CloudError(
                 Text(
                     f"without keys models are served to this machine only, not on {self._host}",
@@ -221,7 +221,8 @@ def _source(registry: Registry | Source | Path, clock: Callable[[], int]) -> Sou
     return Released(registry, clock) if isinstance(registry, Registry) else registry
 
 
-def _own_machine(host: str) -> bool:
+def own_machine(host: str) -> bool:
+    """Whether only programs on this machine reach an address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
