@@ -67,6 +67,7 @@ async function request<Answer>(method: string, path: string, body?: unknown, tim
 
 export const get = <A>(path: string) => request<A>("GET", path);
 export const post = <A>(path: string, body: unknown = {}) => request<A>("POST", path, body);
+export const file = async (path: string) => (await ask("GET", path, undefined, 60_000)).blob();
 export const put = <A>(path: string, body: unknown) => request<A>("PUT", path, body);
 export const one = encodeURIComponent;
 

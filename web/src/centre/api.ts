@@ -1,5 +1,5 @@
 // What the centre is asked and told, beside what every console knows.
-import { get, one, post, put } from "../api";
+import { file, get, one, post, put } from "../api";
 import type * as T from "./types";
 
 export const centre = {
@@ -25,5 +25,5 @@ export const centre = {
   revokeKey: (tenant: string, id: string) => post<unknown>(`tenants/${one(tenant)}/keys/${one(id)}/revoke`),
   setQuota: (tenant: string, quota: T.Quota) => put<unknown>(`tenants/${one(tenant)}/quota`, quota),
   usage: (tenant: string, from: string, to: string) => get<T.Usage>(`tenants/${one(tenant)}/usage?from=${from}&to=${to}`),
-  invoiceAt: (tenant: string, month: string) => `api/tenants/${one(tenant)}/invoice?month=${month}`,
+  invoice: (tenant: string, month: string) => file(`tenants/${one(tenant)}/invoice?month=${month}`),
 };

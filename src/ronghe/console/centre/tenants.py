@@ -90,7 +90,7 @@ def invoice(
     """A month's bill as CSV."""
     bill = tenants_of(request).invoice(name, month).csv()
     file = f'attachment; filename="{name}-{month}.csv"'
-    return Response(bill, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": file})
+    return Response(bill, media_type="text/csv", headers={"Content-Disposition": file})
 
 
 def _note(request: Call, event: str, name: str, **more: Any) -> None:
