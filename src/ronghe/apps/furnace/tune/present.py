@@ -36,7 +36,7 @@ def path(app: Tune) -> dict[str, Any]:
                 "high": v.high,
                 "value": None if row is None else row.x[i],
                 "proposed": None if app.proposed is None else app.proposed[i],
-                "ramp": Text(v.ramp, v.ramp.replace(" per ", " 每 ")),
+                "ramp": Text(ramp := v.ramp.replace(" 1 per ", " per "), ramp.replace(" per ", " 每 ")),  # a pure number has no unit to say
             }
             for i, (tag, v) in enumerate(zip(app.set_points, app.options.vary, strict=True))
         ],
