@@ -68,11 +68,11 @@ def run(full: bool = False) -> dict[str, Any]:
 def _on_cluster(found: dict[str, Any], lake: Lake, answer: pa.Table, work: list[Job], first: dict[str, str]) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray is imported: it tells its makers nothing
     ray: Any = importlib.import_module("ray")
-    from ray.cluster_utils import Cluster
+    clusters: Any = importlib.import_module("ray.cluster_utils")
 
     began = time.monotonic()
     head = {"num_cpus": 1, "object_store_memory": _STORE, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = clusters.Cluster(initialize_head=True, head_node_args=head)
     try:
         cluster.add_node(num_cpus=1, object_store_memory=_STORE)
         found["cluster"] = {"nodes": 2, "cores_each": 1, "start_s": round(time.monotonic() - began, 2)}

@@ -185,6 +185,10 @@ class Intake:
                 self.trouble = e.what
                 log.warning("intake: %s", e)
                 await asyncio.sleep(_AGAIN)
+            except Exception as e:  # whatever it is, taking in must not end unheard: what is not acknowledged comes again
+                self.trouble = Text(f"taking in failed: {e!r}", f"接收失败：{e!r}")
+                log.exception("intake")
+                await asyncio.sleep(_AGAIN)
 
     def take(self, messages: Sequence[Message]) -> list[Message]:
         """Makes durable what messages carry; gives those that are done with, which may be acknowledged. Those of a plant whose disk or
@@ -196,7 +200,8 @@ class Intake:
             try:
                 plant, node, kind = subjects.origin(message.subject)
                 if kind in (subjects.SAMPLES, subjects.TAGS):  # a table of tags is a batch without rows, durable once it is decoded
-                    samples.setdefault(plant, []).append((message, self._plant(plant).decoder.decode(message.data)))
+                    batch = self._plant(plant).decoder.decode(message.data)
+                    samples.setdefault(plant, []).append((message, batch))
                     continue
                 if kind != subjects.LEDGER:
                     raise ValueError(f"not a kind that is taken in: {kind}")

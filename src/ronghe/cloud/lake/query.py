@@ -181,7 +181,8 @@ def start(ray: Any, address: str | None) -> None:
             todo=Text("start one: ray start --head", "请先启动：ray start --head"),
         ) from e
     # What Ray tells of workers that died it prints on standard output, where answers go.
-    importlib.import_module("ray._private.worker")._worker_logs_enabled = False
+    worker: Any = importlib.import_module("ray._private.worker")
+    worker._worker_logs_enabled = False
 
 
 def _io(daft: Any, options: dict[str, str]) -> Any:
