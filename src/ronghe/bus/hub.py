@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import logging
 import os
@@ -215,7 +216,7 @@ class Hub:
     # Processes
 
     def _end_orphan(self, s: _Server) -> None:
-        """A server that outlived the centre that started it holds the port and the store: it is ended."""
+        """A server that outlived the centre that started it (it is still ending, or this is no Linux) holds the port and the store."""
         import psutil
 
         with contextlib.suppress(psutil.Error, ValueError):
@@ -233,7 +234,9 @@ class Hub:
         away = asyncio.subprocess.DEVNULL
         command = [server_command(), "-c", str(self._file(s))]
         # In a session of its own: Ctrl-C is for us, and we stop it last.
-        s.process = await asyncio.create_subprocess_exec(*command, stdin=away, stdout=away, stderr=away, start_new_session=True)
+        s.process = await asyncio.create_subprocess_exec(
+            *command, stdin=away, stdout=away, stderr=away, start_new_session=True, preexec_fn=_end_with_us
+        )
 
     async def _keep(self, s: _Server) -> None:
         """Starts it again when it died."""
@@ -279,6 +282,15 @@ def server_command() -> str:
     if found is None:
         raise MissingExtra("cloud", Text("the hub", "消息中心"))
     return found
+
+
+_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _end_with_us() -> None:
+    """In the new process: SIGTERM when the thread that started it is gone, also by kill -9 (PR_SET_PDEATHSIG, prctl(2))."""
+    if _LIBC is not None:
+        _LIBC.prctl(1, signal.SIGTERM)
 
 
 def _user(node: str, plant: str) -> dict[str, Any]:
