@@ -276,9 +276,12 @@ class Agent:
                 for piece in link.stream(f"/fleet/folders/{hash}", file.tell()):
                     file.write(piece)
         except Refused as e:
-            if e.status == 416:  # more than there is: it is not what it seems
-                archive.unlink()
-            raise Unreachable(e.what, where=e.where) if e.status in (416, 429) or e.status >= 500 else e from e
+            if e.status == 429 or e.status >= 500:
+                raise Unreachable(e.what, where=e.where) from e
+            archive.unlink()
+            if e.status == 416:  # there is more of it here than there: once more, from the beginning
+                raise Unreachable(e.what, where=e.where) from e
+            raise
         finally:
             link.close()
         try:

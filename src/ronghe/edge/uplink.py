@@ -18,6 +18,7 @@ import asyncio
 import logging
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -113,7 +114,6 @@ class Uplink:
         self._tls: ssl.SSLContext | None = None
         self._certificate = 0  # when its file was written
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), name="uplink", daemon=True)
 
     def start(self) -> None:
@@ -123,13 +123,19 @@ class Uplink:
 
     def close(self, timeout: float = 10.0) -> None:
         """Stops sending; what waits is sent after the next start. The recorder is closed before."""
-        if self._loop is not None and self._running is not None:
-            try:
-                self._loop.call_soon_threadsafe(self._running.cancel)
-            except RuntimeError:
-                log.debug("the uplink had ended")
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        until = time.monotonic() + timeout
+        while self._thread.is_alive() and time.monotonic() < until:
+            if self._loop is not None:
+                try:
+                    self._loop.call_soon_threadsafe(self._end)
+                except RuntimeError:
+                    log.debug("the uplink had ended")
+            self._thread.join(0.5)
+
+    def _end(self) -> None:
+        """In its loop. Every task, and again while one goes on: a cancellation that comes while nats-py connects is lost on the way."""
+        for task in asyncio.all_tasks():
+            task.cancel()
 
     # --- the recorder's thread -------------------------------------------------------------------------------------------------------
 
@@ -234,7 +240,7 @@ class Uplink:
         self.outbox = outbox
 
     async def _work(self) -> None:
-        self._loop, self._running = asyncio.get_running_loop(), asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
         try:
             while True:
                 if self.outbox is None:
