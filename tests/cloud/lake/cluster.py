@@ -15,7 +15,6 @@ import work
 
 from ronghe.cloud.lake import Lake
 from ronghe.cloud.lake.fanout import fanout
-from ronghe.cloud.lake.train import jobs, learn_one, train
 
 QUERIES = [
     "SELECT count(*) FROM samples",
@@ -57,9 +56,6 @@ def main(lake: Lake, folder: Path) -> dict[str, object]:
     except ValueError as e:
         found["raised"] = str(e)
     found["done"] = fanout(work.dies_once, [str(folder / n) for n in ("a", "kill1", "b")], on="ray")
-    span = {"start": 0, "end": 2**62, "every": 1_000_000_000}
-    here = [learn_one(j).hash for j in jobs(lake, folder / "here", **span, clock=lambda: 7)]
-    found["models"] = here == [x.hash for x in train(lake, folder / "there", **span, on="ray", clock=lambda: 7)] and len(here)
     return found
 
 
