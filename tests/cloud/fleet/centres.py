@@ -84,7 +84,11 @@ def running(home: Path, *, whole: bool = True) -> Iterator[Running]:
         centre = Centre(home)
         if not whole:
             centre._parts = list  # type: ignore[assignment]
-        await centre.start()
+        try:
+            await centre.start()
+        except BaseException:
+            await centre.stop()  # its hub is a process of its own
+            raise
         return centre
 
     found = Running(asyncio.run_coroutine_threadsafe(make(), loop).result(60), loop)
