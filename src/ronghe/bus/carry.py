@@ -142,12 +142,20 @@ class Carrier:
 
     async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
-            if not await self._try(step()):
+            if not await self._try(step):
                 await asyncio.sleep(_RETRY)
 
-    async def _try(self, step: Awaitable[None]) -> bool:
+    def _begin(self, tasks: asyncio.TaskGroup, step: Callable[[], Awaitable[None]], ended: Callable[[asyncio.Task[bool]], None]) -> None:
+        trying = self._try(step)
         try:
-            await step
+            tasks.create_task(trying).add_done_callback(ended)
+        except RuntimeError as e:  # the group is ending, and this task has not been told: `wait_for` of Python 3.11 may keep it to itself
+            trying.close()
+            raise asyncio.CancelledError from e
+
+    async def _try(self, step: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await step()
         except RongheError as e:
             self._fell(e.what, e)
         except Exception as e:  # nobody else would hear of it, and from then on nothing would be sent
@@ -173,7 +181,7 @@ class Carrier:
             await self._send(messages)
         else:
             self._beside += 1
-            tasks.create_task(self._try(self._send(messages))).add_done_callback(self._ended)
+            self._begin(tasks, lambda: self._send(messages), self._ended)
 
     def _ended(self, task: asyncio.Task[bool]) -> None:
         self._beside -= 1
@@ -197,7 +205,7 @@ class Carrier:
             await self._drain(portion)
         else:  # the next is read while this one is on its way
             self._draining += 1
-            tasks.create_task(self._try(self._drain(portion))).add_done_callback(self._drained_one)
+            self._begin(tasks, lambda: self._drain(portion), self._drained_one)
 
     def _drained_one(self, task: asyncio.Task[bool]) -> None:
         self._draining -= 1
