@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import ssl
@@ -171,7 +172,7 @@ async def test_the_leader_of_three_is_killed_while_messages_come(tmp_path: Path)
             n += 5
 
     sending = asyncio.create_task(send())
-    watcher = JetStream(hub.url, name="watcher")
+    watcher = JetStream(hub.url, name="watcher", in_hand=1.0)
     while len(told) < 50:
         await asyncio.sleep(0.05)
     await watcher.connect()
@@ -186,8 +187,15 @@ async def test_the_leader_of_three_is_killed_while_messages_come(tmp_path: Path)
         assert not sending.done()
     enough.set()
     await sending
-    found = ids(await drain(watcher, "reader", "ronghe.>", wait=2.0))
-    assert sorted(found) == sorted(told), "nothing lost, nothing doubled"
+    found: dict[int, str] = {}  # by place in the stream: what is read again while the hub comes to itself is not there twice
+    quiet = False
+    while not quiet:
+        with contextlib.suppress(Unreachable):
+            some = await watcher.pull("reader", "ronghe.>", wait=0.7)
+            found |= {m.seq: m.id for m in some}
+            await watcher.ack("reader", some)
+            quiet = not some and len(found) >= len(told)
+    assert sorted(found.values()) == sorted(told), "nothing lost, nothing doubled"
     while not all(s["up"] for s in hub.view()):
         await asyncio.sleep(0.1)
     await bus.close()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _MADE: Final = "Ronghe-At"  # header: when the message was made, ns
 _UNCONFIRMED: Final = 8_000  # ms for which sent bytes may stay unconfirmed before the connection is made anew
-_TRY: Final = 3.0  # s: some leaders are elected anew within that time; then what is not acknowledged is sent again
+_TRY: Final = 2.0  # s: some leaders are elected anew within that time; then what is not acknowledged is sent again
 _SLOWEST: Final = 12_500.0  # bytes/s of a line on which an acknowledgement is still waited for
 _REPLY: Final = re.compile(r"\$JS\.ACK\.(?:[^.]+\.[^.]+\.)?[^.]+\.[^.]+\.\d+\.(\d+)\.\d+\.(\d+)\.\d+")
 
