@@ -18,6 +18,7 @@ BENCHES = {
     "mpc": Text("predictive control with a model 20 % off, against one that knows everything", "模型失配 20 % 的预测控制，对比全知控制"),
     "bus": Text("samples acknowledged at the edge and at the centre, beside bare JetStream and MQTT", "边缘到中心的消息总线对比"),
     "outage": Text("24 h of 5,000 tags with the link cut, the edge and a hub server killed", "断网、断电与主节点故障下的 24 小时"),
+    "idle": Text("what a node costs that has little to do: memory and CPU", "空闲节点的内存与 CPU 占用"),
     "scale": Text("one long query and one fan-out, on one process and on a two-node Ray cluster", "单进程与两节点 Ray 集群对比"),
     "place": Text("a model between edge and workshop, as the link stalls, slows and is cut", "链路停顿、变慢、中断时的模型部署"),
     "serve": Text("models as a service, beside a bare endpoint and MLflow's", "模型服务对比"),

@@ -55,6 +55,9 @@ async def run_until(ended: asyncio.Event, folder: Path, host: str, port: int | N
     A node that has joined a centre is started anew when another version of its plant folder came from there; one that does not start is
     taken back.
     """
+    from ronghe.edge.footprint import lighten
+
+    lighten()
     from ronghe.edge.joined import configuration_of, take_back
 
     configuration = await asyncio.to_thread(configuration_of, folder)
@@ -68,7 +71,7 @@ async def run_until(ended: asyncio.Event, folder: Path, host: str, port: int | N
 
 async def _run_once(folder: Path, host: str, port: int | None, ended: asyncio.Event, configuration: Configuration | None) -> None:
     """Until `ended`, or until the node is to run from other files."""
-    from ronghe.console import Console
+    from ronghe.edge.footprint import trim
     from ronghe.edge.joined import Joined
     from ronghe.edge.node import Node
     from ronghe.guard.limits import check_guard
@@ -81,9 +84,12 @@ async def _run_once(folder: Path, host: str, port: int | None, ended: asyncio.Ev
     console: Console | None = None
     try:
         if port is not None:
+            from ronghe.console import Console
+
             console = Console(node, host, port)
         await node.start()
         joined.start()
+        await asyncio.to_thread(trim)
         click.echo(_greeting(node.plant))
         await (over.wait() if console is None else console.serve(over, click.echo))
     finally:

@@ -31,7 +31,9 @@ async def serve(app: Litestar, sock: socket.socket, ended: asyncio.Event, say: C
     Raises RongheError when the server ends by itself.
     """
     front: Front = app.state["desk"]
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=3, server_header=False)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=3, server_header=False
+    )
     server = _Server(config)
     serving = asyncio.create_task(_run(server, sock), name="console")
     ending = asyncio.create_task(ended.wait(), name="console end")

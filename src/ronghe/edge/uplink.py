@@ -273,7 +273,7 @@ class Uplink:
         from ronghe.bus.jetstream import JetStream
 
         self._tls, self._certificate = context(self._home), self._certified()
-        return JetStream(self._member.hub, name=self._member.node, tls=self._tls)
+        return JetStream(self._member.hub, name=self._member.node, tls=self._tls, patience=0.0)  # the carrier tries again
 
     def _certified(self) -> int:
         return (self._home / "node.pem").stat().st_mtime_ns

@@ -10,24 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from ronghe.errors import ModelError
 from ronghe.historian import disk
 from ronghe.models.signature import public_key
 from ronghe.models.statement import Introduced, Retired, Signed, read_any, state
 from ronghe.text import Text
+
+if TYPE_CHECKING:  # where a key is made or read it is imported: a node only checks signatures, if at all
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 PASSPHRASE: Final = "RONGHE_KEY_PASSPHRASE"  # noqa: S105 - the name of the environment's variable
 RING: Final = "ring.json"
@@ -163,6 +157,8 @@ class KeyFolder:
                 where=str(self.folder),
                 todo=Text("--by NAME, or `ronghe keys rotate`", "请用 --by NAME，或 `ronghe keys rotate`"),
             )
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         made = Ed25519PrivateKey.generate()
         key = made.public_key().public_bytes_raw().hex()
         author = self.private(by, passphrase) if by else made.private_bytes_raw()
@@ -204,6 +200,9 @@ class KeyFolder:
     def private(self, name: str, passphrase: str = "") -> bytes:
         """The 32 bytes of a private key. Raises ModelError when it is not here, or the passphrase is not its own."""
         path = self._path(name)
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
         try:
             key = load_pem_private_key(path.read_bytes(), passphrase.encode() or None)
         except FileNotFoundError as e:
@@ -232,8 +231,10 @@ class KeyFolder:
 
 
 def _write_private(path: Path, key: Ed25519PrivateKey, passphrase: str) -> None:
-    how: KeySerializationEncryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
+    from cryptography.hazmat.primitives import serialization as form
+
+    how: form.KeySerializationEncryption = form.BestAvailableEncryption(passphrase.encode()) if passphrase else form.NoEncryption()
+    pem = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, how)
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(fd, "wb") as file:
