@@ -174,6 +174,13 @@ def tables(given: tuple[Path, str | None, str | None], as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
         return
+    if not found:
+        click.echo(
+            _t(
+                "nothing yet: `ronghe lake sync` fills it, a running centre every ten minutes",
+                "尚无数据：`ronghe lake sync` 写入；运行中的中心每十分钟写入一次",
+            )
+        )
     for t in found:
         span = f"  {format_time(t.first)} … {format_time(t.last)}" if t.last else ""
         click.echo(

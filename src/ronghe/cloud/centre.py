@@ -35,6 +35,9 @@ from ronghe.text import Text
 log = logging.getLogger(__name__)
 
 _FILL: Final = 600.0  # s between two additions to the lake
+_ROLLOUTS: Final = 10_000_000_000  # ns between two looks at roll-outs of which nobody reports
+_FIRST: Final = 60.0  # s until the first
+_TIDY: Final = 86_400_000_000_000  # ns between two times that its small files are made into large ones
 _AGAIN: Final = 5.0  # s
 _LOOK: Final = 0.25  # s between two looks at what the command line changed
 
@@ -186,15 +189,21 @@ class Centre:
         from ronghe.cloud.lake.storage import plants_of_centre
         from ronghe.cloud.lake.sync import sync_all
 
+        tidied = self.clock()
+        await asyncio.sleep(_FIRST)
         while True:
-            await asyncio.sleep(_FILL)
             try:
                 if self.intake is not None:
                     await asyncio.to_thread(self.intake.seal)
                 await asyncio.to_thread(sync_all, self.lake, plants_of_centre(self.folder), lambda store: True)
+                if self.clock() - tidied > _TIDY:
+                    tidied = self.clock()
+                    await asyncio.to_thread(self.lake.compact)
+                    await asyncio.to_thread(self.lake.vacuum)
                 self.failed.pop("lake", None)
             except Exception as e:
                 self._fails("lake", e)
+            await asyncio.sleep(_FILL)
 
     async def _start_serving(self) -> Any:
         from ronghe.cloud.serving import Serving, Tenants
@@ -236,8 +245,12 @@ class Centre:
     async def _watch(self) -> None:
         """What people changed, here or by the command line: nodes are told, the hub knows who may send, the ledger who did it."""
         seen: tuple[int, int] | None = None
+        looked = 0
         while True:
             try:
+                if self.rollouts is not None and self.clock() - looked > _ROLLOUTS:  # reports move them on; silence must, too
+                    looked = self.clock()
+                    self.rollouts.look()
                 state = self.fleet.register.state()
                 if state != seen:
                     self._bell.ring()
