@@ -49,6 +49,7 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     here = tmp_path / "work"
     here.mkdir()
     up: subprocess.Popen[bytes] | None = None
+    cloud: subprocess.Popen[bytes] | None = None
     try:
         for command in commands("README.md"):
             words = shlex.split(command.replace("opc.tcp://plc1:4840", server.url))[1:]
@@ -57,26 +58,37 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
                 wait_for(here / "my-plant" / ".ronghe" / "ledger" / "ledger.jsonl", up)
                 time.sleep(8)  # the plant runs for a while, so that there is something to query
                 continue
+            if words[:2] == ["cloud", "up"]:
+                (here / "centre" / "cloud.toml").write_text("[fleet]\nport = 0\n[hub]\nport = 0\n[serving]\nport = 0\ngrpc = 0\n")
+                cloud = subprocess.Popen([*RONGHE, *words, "--port", "0"], cwd=here, env=env, stdout=subprocess.DEVNULL)
+                wait_for(here / "centre" / ".ronghe" / "fleet.url", cloud)
+                continue
             if words[0] == "maintenance":
                 write_recordings(here)
             done = subprocess.run([*RONGHE, *words], cwd=here, env=env, capture_output=True, text=True, timeout=120, check=False)
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
             assert done.stdout.strip(), command
+            if words[:2] == ["fleet", "invite"]:
+                (join,) = (line for line in done.stdout.splitlines() if "ronghe join" in line)
+                words = shlex.split(join.replace("FOLDER", "my-plant"))[1:]
+                assert subprocess.run([*RONGHE, *words], cwd=here, env=env, timeout=60, check=False).returncode == 0
         assert (here / "tags.csv").exists()
         assert (here / "pump.model").exists()
     finally:
         server.stop()
-        if up is not None:
-            up.send_signal(signal.SIGINT)
-            up.wait(30)
+        for process in (up, cloud):
+            if process is not None:
+                process.send_signal(signal.SIGINT)
+                process.wait(30)
     assert up is not None
-    assert up.returncode == 0
+    assert cloud is not None
+    assert (up.returncode, cloud.returncode) == (0, 0)
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + 60
     while not path.exists():
-        assert process.poll() is None, "`ronghe up` ended by itself"
+        assert process.poll() is None, "it ended by itself"
         assert time.monotonic() < end, f"{path} did not appear"
         time.sleep(0.1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import re
 import socket
@@ -33,6 +34,8 @@ _MADE: Final = "Ronghe-At"  # header: when the message was made, ns
 _UNCONFIRMED: Final = 8_000  # ms for which sent bytes may stay unconfirmed before the connection is made anew
 _TRY: Final = 2.0  # s: some leaders are elected anew within that time; then what is not acknowledged is sent again
 _SLOWEST: Final = 12_500.0  # bytes/s of a line on which an acknowledgement is still waited for
+# A connection of nats-py begins plain and is made TLS after the server's first line; asyncio then says at each end what changes nothing.
+logging.getLogger("asyncio").addFilter(lambda record: not record.getMessage().startswith("returning true from eof_received"))
 _REPLY: Final = re.compile(r"\$JS\.ACK\.(?:[^.]+\.[^.]+\.)?[^.]+\.[^.]+\.\d+\.(\d+)\.\d+\.(\d+)\.\d+")
 
 

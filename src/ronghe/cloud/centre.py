@@ -162,7 +162,8 @@ class Centre:
             raise CloudError(Text("there is no hub", "消息中心未运行"))
         context = ssl.create_default_context(cafile=str(self.authority.certificate))
         context.load_cert_chain(*self.authority.own())
-        bus = JetStream(self.hub.url, name="centre", tls=context)
+        theirs = bool(self.spec.hub.url)  # nobody else makes the stream of servers that are not ours
+        bus = JetStream(self.hub.url, name="centre", tls=context, stream=self.hub.stream if theirs else None)
         self.intake = Intake(bus, self.home, self.clock)
         await self.intake.start()
 
