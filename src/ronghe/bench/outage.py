@@ -228,9 +228,10 @@ class _Day:
             if time.monotonic() > end:
                 raise RuntimeError("the outbox does not become empty")
             time.sleep(0.5)
-        points = -1
-        while points != (points := self._centre.ask(view=True)["points"]):  # until the intake has stored what the hub has
-            time.sleep(1.5)
+        while self._centre.ask(left=True)["left"]:
+            if time.monotonic() > end:
+                raise RuntimeError("the intake does not take in what the hub has")
+            time.sleep(0.5)
 
     def _start_edge(self) -> _Child:
         edge = self._child("edge", "outage_edge", str(self._folder / "edge"))

@@ -1,7 +1,8 @@
 """The centre of the outage benchmark, in a process of its own: three hub servers, the intake, and the historian of the plant.
 
 Lines of JSON on standard input, each answered by one: `{"kill": "leader"}` kills the server that leads the stream; `{"view": true}`;
-`{"judge": [[first, last], …]}`, the spans (ns) of which every second was acknowledged at the edge. The end of input ends it.
+`{"left": true}`, messages that are not taken in yet; `{"judge": [[first, last], …]}`, the spans (ns) of which every second was acknowledged
+at the edge. The end of input ends it.
 """
 
 from __future__ import annotations
@@ -85,14 +86,27 @@ def judge(store: Historian, spans: list[list[int]]) -> dict[str, int]:
     }
 
 
-async def kill_leader(hub: Hub, tls: ssl.SSLContext) -> str:
-    """The server that leads the stream is dead when this returns; gives its name."""
+async def ask(hub: Hub, tls: ssl.SSLContext, what: str) -> dict[str, Any]:
+    """What the hub answers to a question about the stream."""
     import nats
 
     client = await nats.connect(hub.url.split(","), tls=tls, inbox_prefix="_INBOX.judge")
-    told = json.loads((await client.request(f"$JS.API.STREAM.INFO.{STREAM}", b"", timeout=10)).data)
-    await client.close()
-    leader: str = told["cluster"]["leader"]
+    try:
+        told: dict[str, Any] = json.loads((await client.request(f"$JS.API.{what}.{STREAM}", b"{}", timeout=10)).data)
+        return told
+    finally:
+        await client.close()
+
+
+async def left(hub: Hub, tls: ssl.SSLContext) -> int:
+    """Messages that the intake has not acknowledged; those that it had in hand when a server died are given to it again."""
+    consumers = (await ask(hub, tls, "CONSUMER.LIST"))["consumers"]
+    return sum(c["num_pending"] + c["num_ack_pending"] for c in consumers)
+
+
+async def kill_leader(hub: Hub, tls: ssl.SSLContext) -> str:
+    """The server that leads the stream is dead when this returns; gives its name."""
+    leader: str = (await ask(hub, tls, "STREAM.INFO"))["cluster"]["leader"]
     os.kill(next(s["pid"] for s in hub.view() if s["name"] == leader), signal.SIGKILL)
     return leader
 
@@ -107,7 +121,7 @@ async def main(folder: Path, address: str) -> None:
     await hub.add_node(NODE, PLANT)
     tls = ssl.create_default_context(cafile=str(authority.certificate))
     tls.load_cert_chain(*authority.own())
-    bus = JetStream(hub.url, name="centre", tls=tls)
+    bus = JetStream(hub.url, name="centre", tls=tls, in_hand=10.0)
     intake = Counting(bus, folder)
     await intake.start()
     say({"hub": hub.url})
@@ -117,6 +131,8 @@ async def main(folder: Path, address: str) -> None:
         order = json.loads(line)
         if "kill" in order:
             say({"killed": await kill_leader(hub, tls)})
+        elif "left" in order:
+            say({"left": await left(hub, tls)})
         elif "judge" in order:
             say(await asyncio.to_thread(judge, intake.historian(PLANT), order["judge"]))
         else:
