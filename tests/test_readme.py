@@ -45,7 +45,7 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     server = NodeServer(tmp_path / "pki")
     server.start()
-    env = {**os.environ, "RONGHE_LANG": "en", "XDG_DATA_HOME": str(tmp_path / "data")}
+    env = {**os.environ, "RONGHE_LANG": "en", "XDG_DATA_HOME": str(tmp_path / "data"), "HOME": str(tmp_path)}
     here = tmp_path / "work"
     here.mkdir()
     up: subprocess.Popen[bytes] | None = None
