@@ -64,7 +64,9 @@ async def test_a_node_sends_what_is_its_own_and_hears_nothing_else(hub: Hub, aut
     tls = context(authority, tmp_path, "n1")
     node = JetStream(hub.url, name="n1", tls=tls, patience=5.0)
     await node.append([message("n1")])
-    for foreign in (message("n2"), message("n1", plant="acme/site/other"), Message("$JS.API.STREAM.DELETE.RONGHE", "x", b"", AT)):
+    late = subjects.late(message("n2").subject)
+    other = message("n1", plant="acme/site/other")
+    for foreign in (message("n2"), Message(late, "l", b"", AT), other, Message("$JS.API.STREAM.DELETE.RONGHE", "x", b"", AT)):
         with pytest.raises(Rejected) as e:
             await node.append([foreign])
         assert "节点" in e.value.in_("zh")

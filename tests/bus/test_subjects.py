@@ -12,6 +12,8 @@ def test_whatever_a_plant_is_called_one_part_is_one_part() -> None:
     assert subjects.origin(subject) == ("acme.inc/上海/a*b >", "node.1", "samples")
     assert subjects.matches(subjects.of_node("acme.inc/上海/a*b >", "node.1"), subject)
     assert not subjects.matches(subjects.of_node("acme.inc/上海/a*b >", "node.2"), subject)
+    assert subjects.origin(subjects.late(subject)) == subjects.origin(subject)
+    assert subjects.matches(subjects.late(subjects.of_node("acme.inc/上海/a*b >", "node.1")), subjects.late(subject))
     with pytest.raises(ValueError, match="not a subject"):
         subjects.origin("other.a.b.c")
 

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from ronghe.bus import subjects
 from ronghe.bus.contract import Bus, Message
 from ronghe.bus.outbox import Outbox
 from ronghe.errors import RongheError
@@ -212,7 +213,7 @@ class Carrier:
 
     async def _drain(self, portion: Sequence[Message]) -> None:
         begun = self._tick()
-        await self._send(portion)
+        await self._send([msgspec.structs.replace(m, subject=subjects.late(m.subject)) for m in portion])
         took = (self._tick() - begun) / 1e9
         self._drained.append((self._tick(), portion[0].at))
         self._least = min(self._least, took)

@@ -294,7 +294,8 @@ def _end_with_us() -> None:
 
 
 def _user(node: str, plant: str) -> dict[str, Any]:
-    rights = {"publish": {"allow": [subjects.of_node(plant, node)]}, "subscribe": {"allow": [f"{subjects.inbox(node)}.>"]}}
+    live = subjects.of_node(plant, node)
+    rights = {"publish": {"allow": [live, subjects.late(live)]}, "subscribe": {"allow": [f"{subjects.inbox(node)}.>"]}}
     return {"user": f"CN={node}", "permissions": rights}
 
 

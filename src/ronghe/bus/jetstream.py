@@ -180,7 +180,7 @@ class JetStream:
 
         config = StreamConfig(
             name=names.STREAM,
-            subjects=[f"{names.ROOT}.>"],
+            subjects=[f"{names.ROOT}.>", f"{names.LATE}.>"],
             storage=StorageType.FILE,
             discard=DiscardPolicy.NEW,
             num_replicas=wanted.replicas,

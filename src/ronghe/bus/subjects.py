@@ -1,4 +1,7 @@
-"""Names of what is moved: `ronghe.ENTERPRISE.SITE.AREA.NODE.KIND`, so that one plant, one site or one kind is one wildcard."""
+"""Names of what is moved: `ronghe.ENTERPRISE.SITE.AREA.NODE.KIND`, so that one plant, one site or one kind is one wildcard.
+
+What waited at a node longer than live data does goes as `ronghe_late.…`: whoever reads both apart never has live data wait behind history.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 ROOT: Final = "ronghe"
+LATE: Final = "ronghe_late"
 SAMPLES: Final = "samples"
 """Batches of samples: `wire` bytes."""
 TAGS: Final = "tags"
@@ -17,12 +21,17 @@ STREAM: Final = "RONGHE"
 
 
 def subject(plant: str, node: str, kind: str) -> str:
-    """The subject of what `node` of the plant `path` sends. Every part XX (dot, space, *, >)."""
+    """The subject of what `node` of the plant `path` sends. Parts are percent-encoded where NATS would misread them (dot, space, *, >)."""
     return ".".join([ROOT, *map(_part, plant.split("/")), _part(node), kind])
 
 
+def late(subject: str) -> str:
+    """The same, of what waited."""
+    return LATE + subject.removeprefix(ROOT)
+
+
 def of_node(plant: str, node: str) -> str:
-    """The pattern of all that a node may send: what its certificate permits it to publish."""
+    """The pattern of all that a node may send, live or, by `late` of it, late: what its certificate permits it to publish."""
     return subject(plant, node, ">")
 
 
@@ -45,7 +54,7 @@ def matches(pattern: str, subject: str) -> bool:
 def origin(subject: str) -> tuple[str, str, str]:
     """(plant path, node, kind) of a subject. Raises ValueError for one that is not of ours."""
     root, *plant, node, kind = subject.split(".")
-    if root != ROOT or not plant:
+    if root not in (ROOT, LATE) or not plant:
         raise ValueError(f"not a subject of ours: {subject}")
     return "/".join(map(unquote, plant)), unquote(node), kind
 

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import threading
 import time as system_time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,8 +31,8 @@ from ronghe.text import Text
 log = logging.getLogger(__name__)
 
 CONSUMER: Final = "intake"
-"""The durable name by which the bus knows what was taken in."""
-_MOST: Final = 64  # messages at a time
+"""The durable name by which the bus knows what was taken in; that of what came late ends in `-late`."""
+_LANES: Final = ((CONSUMER, subjects.ROOT, 64), (f"{CONSUMER}-late", subjects.LATE, 16))  # and messages at a time: history yields soon
 _AGAIN: Final = 2.0  # s until a full disk or a bus that is away is tried again
 _TAKEN: Final = ("historian", "folders", "ledger", "tags")  # names in the folder of a plant that no part of a plant's path may have
 
@@ -123,21 +124,22 @@ class Intake:
         self._bus, self._folder, self._clock = bus, folder, clock
         self._plants: dict[str, _Plant] = {}
         self._nodes: dict[tuple[str, str], _Node] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._taking = threading.Lock()
         self.trouble: Text | None = None
         """Why nothing comes in from the bus, if nothing does."""
 
     async def start(self) -> None:
         """Begins to take in; comes back at once."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="intake")
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._run(*lane), name=lane[0]) for lane in _LANES]
 
     async def stop(self) -> None:
         """Ends after what is in hand, and closes the historians. Safe to call twice."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
         for plant in self._plants.values():
             await asyncio.to_thread(plant.close)
         self._plants.clear()
@@ -163,10 +165,10 @@ class Intake:
             for (plant, node), n in sorted(self._nodes.items())
         ]  # fmt: skip
 
-    async def _run(self) -> None:
+    async def _run(self, consumer: str, root: str, most: int) -> None:
         while True:
             try:
-                messages = await self._bus.pull(CONSUMER, f"{subjects.ROOT}.>", most=_MOST, wait=1.0)
+                messages = await self._bus.pull(consumer, f"{root}.>", most=most, wait=1.0)
                 self.trouble = None
                 if not messages:
                     continue
@@ -176,10 +178,10 @@ class Intake:
                 except asyncio.CancelledError:  # stopped: what was done and is not acknowledged comes again
                     await work
                     raise
-                await self._bus.ack(CONSUMER, done)
+                await self._bus.ack(consumer, done)
                 if len(done) < len(messages):
                     known = {m.seq for m in done}
-                    await self._bus.give_back(CONSUMER, [m for m in messages if m.seq not in known])
+                    await self._bus.give_back(consumer, [m for m in messages if m.seq not in known])
                     await asyncio.sleep(_AGAIN)
             except (BusError, ConnectError) as e:
                 self.trouble = e.what
@@ -192,7 +194,11 @@ class Intake:
 
     def take(self, messages: Sequence[Message]) -> list[Message]:
         """Makes durable what messages carry; gives those that are done with, which may be acknowledged. Those of a plant whose disk or
-        store is in trouble are not among them."""
+        store is in trouble are not among them. Called by one thread for what is live and one for what is late, in turns."""
+        with self._taking:
+            return self._take(messages)
+
+    def _take(self, messages: Sequence[Message]) -> list[Message]:
         now = self._clock()
         samples: dict[str, list[tuple[Message, Batch]]] = {}
         done: list[Message] = []
