@@ -78,7 +78,7 @@ def test_mistakes(plant: Path, words: tuple[str, ...], what: str) -> None:
 
 
 def test_not_a_plant_folder(tmp_path: Path) -> None:
-    with pytest.raises(UsersError, match="not a plant folder"):
+    with pytest.raises(UsersError, match="neither a plant folder"):
         run("list", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
