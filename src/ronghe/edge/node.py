@@ -325,17 +325,17 @@ class Node:
             if result.advice and self.journal.behind:
                 await asyncio.to_thread(self.journal.flush, _CAUSE_FIRST)
             for finding in ended:  # first: a set-point has one open case
-                await self._ask_guard(self.guard.withdraw(name, finding))
-            await asyncio.gather(*(self._ask_guard(self.guard.submit(a)) for a in result.advice))
+                await self._ask_guard(partial(self.guard.withdraw, name, finding))
+            await asyncio.gather(*(self._ask_guard(partial(self.guard.submit, a)) for a in result.advice))
             for change in result.changes:
-                await self._ask_guard(self.guard.submit_change(change))
+                await self._ask_guard(partial(self.guard.submit_change, change))
             for told in result.told:
                 if told.who in self._spoke[name]:  # an app knows nobody but by what he told it
-                    await self._ask_guard(self.guard.told(told))
+                    await self._ask_guard(partial(self.guard.told, told))
 
-    async def _ask_guard(self, request: Awaitable[object]) -> None:
+    async def _ask_guard(self, request: Callable[[], Awaitable[object]]) -> None:
         try:
-            await request
+            await request()
             self._system("guard", "high", None)
         except Exception as e:
             log.exception("guard")

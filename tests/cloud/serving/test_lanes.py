@@ -151,6 +151,7 @@ async def test_what_is_quick_is_run_at_once_until_it_no_longer_is() -> None:
         task = lanes.run(lane, x(1), LONG)
         with pytest.raises(StopIteration):  # no thread, no waiting: done when it is first asked
             task.send(None)
+        lane = Lane(gate, ModelSpec(), usual=QUICK / 2, runs=9)
         lane.time(50 * QUICK, 1)  # interrupted once
         assert lane.usual < QUICK
         for _ in range(8):
