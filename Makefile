@@ -12,7 +12,7 @@ demo: $(VENV)/.runs            ## the demonstration plant and its console, on ht
 
 test: $(VENV)/.tests           ## every test, against the built wheel, the browser's included
 	sh tools/test-needs.sh
-	$(BIN)/python -m pytest -n 3 --dist loadfile   # many of them wait for devices: one more than there are cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile   # most of them wait for devices, so two at once even on one core
 
 check: $(VENV)/.checks         ## format, lint, types, floors
 	$(BIN)/ruff format --check src tests tools conftest.py

@@ -62,7 +62,10 @@ def _on_processes(function: Callable[[Item], Result], items: Sequence[Item], wor
                 while left or suspects or running:
                     queue, room = (suspects, 1) if suspects else (left, 0 if any(killed[at] for at in running.values()) else most)
                     while queue and len(running) < room:
-                        future = pool.submit(function, items[queue[0]])
+                        try:
+                            future = pool.submit(function, items[queue[0]])
+                        except OSError as e:  # how a pool that breaks at this very moment says so
+                            raise BrokenProcessPool(str(e)) from e
                         running[future] = queue.popleft()
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         done[running[future]] = future.result()
