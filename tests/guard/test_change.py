@@ -470,7 +470,7 @@ async def play(folder: Path, spoilt: list[tuple[int, str]], good_at: int, after:
         world.ledger.close()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @example(spoilt=[(0, f"clamps {HEAT}"), (1, "door")], good_at=0, after=1)  # called off before the value it made of it was judged
 @given(
     spoilt=st.lists(st.tuples(st.one_of(st.integers(0, 7), st.integers(0, 20)), st.sampled_from(FAULTS)), max_size=3),

@@ -463,7 +463,7 @@ def walk(world: World, chance: random.Random, steps: int) -> None:
         world.check()
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32))
 def test_a_long_walk_through_everything_that_may_happen(seed: int) -> None:
     world = World()

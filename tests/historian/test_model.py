@@ -55,7 +55,7 @@ def same(a: float, b: float) -> bool:
 
 
 @given(st.lists(steps, min_size=1, max_size=14), spans, st.sampled_from([S, 7 * S, 60 * S, 120 * S]))
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happens_to_it_a_store_holds_what_was_written(script: list[list[Row] | str], span: list[int], every: int) -> None:
     model: dict[tuple[str, int], Row] = {}
     with tempfile.TemporaryDirectory() as place:

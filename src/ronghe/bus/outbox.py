@@ -81,6 +81,7 @@ class Outbox:
         self._lock = threading.RLock()  # of what writes; taken before the other
         self._read_lock = threading.RLock()  # of what reads, and of `_hands`: who reads does not wait for a sync
         self._hands: dict[str, set[int]] = {}
+        self._turns = asyncio.Lock()
         self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._closed = False
         try:
@@ -144,8 +145,9 @@ class Outbox:
     # The bus
 
     async def append(self, messages: Sequence[Message]) -> None:
-        """See `put`."""
-        await asyncio.to_thread(self.put, messages)
+        """See `put`. What is called first is first in it."""
+        async with self._turns:
+            await asyncio.to_thread(self.put, messages)
 
     async def pull(
         self, consumer: str, subjects: str = ">", *, most: int = 256, wait: float = 1.0, newest: bool = False, since: int = 0
