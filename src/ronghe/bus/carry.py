@@ -2,7 +2,8 @@
 
 Two loops share one link. The live one sends what is young as it comes, never held back. The other drains the rest, oldest first, in
 portions that queue for no more than `_QUEUE` s on whatever link there is (after LEDBAT, RFC 6817: the delay of a portion beyond the
-least seen tells how much queues), so that live data finds the link free.
+least seen lately tells how much queues), so that live data finds the link free. Some portions are on their way at once: they begin oldest
+first, and who reads JetStream finds them in that order unless one had to be sent again.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ CONSUMER: Final = "carry"
 _LIVE: Final = 5_000_000_000  # ns; what is younger is live
 _AT_ONCE: Final = 256  # messages in flight
 _QUEUE: Final = 0.3  # s that a portion of history may take beyond the least that one took
+_REMEMBERS: Final = 600_000_000_000  # ns; then the least is found anew: the line may be another
 _LEAST: Final = 20_000  # bytes of a portion, and below the most
 _MOST: Final = 4_000_000
 _WINDOW: Final = 10_000_000_000  # ns over which rates are told
@@ -97,7 +99,7 @@ class Carrier:
         self._outbox, self._bus, self._clock, self._tick = outbox, bus, clock, tick
         self._bucket = Bucket(bandwidth, tick)
         self._portion = float(_LEAST * 10)
-        self._least = float("inf")  # s, the fastest portion
+        self._least, self._least_at = float("inf"), 0  # s, the fastest portion lately, and when (tick)
         self._went: deque[tuple[int, float]] = deque()  # (tick, bytes)
         self._drained: deque[tuple[int, int]] = deque()  # (tick, `at` of the oldest)
         self._sent, self._sent_bytes = 0, 0
@@ -216,7 +218,8 @@ class Carrier:
         await self._send([msgspec.structs.replace(m, subject=subjects.late(m.subject)) for m in portion])
         took = (self._tick() - begun) / 1e9
         self._drained.append((self._tick(), portion[0].at))
-        self._least = min(self._least, took)
+        if took <= self._least or self._tick() - self._least_at > _REMEMBERS:
+            self._least, self._least_at = took, self._tick()
         size = sum(map(_on_wire, portion))
         better = size * _QUEUE / max(took - self._least, _QUEUE / 4)
         self._portion = min(max(min(better, 2 * self._portion), _LEAST), _MOST)

@@ -98,6 +98,7 @@ class Hub:
             raise BusError(
                 Text("two servers are no better than one: neither may die", "两台服务器并不比一台可靠：任一台都不能停"),
                 where="[hub] servers",
+                todo=Text("choose 1 or 3", "请选择 1 或 3"),
             )
         self._folder.mkdir(parents=True, exist_ok=True)
         self._nodes = json.loads(_read(self._folder / "nodes.json") or "{}")
@@ -267,8 +268,12 @@ class Hub:
                     if asyncio.get_running_loop().time() > deadline:
                         last = _last_line(self._folder / f"{self._servers[0].name}.log")
                         raise BusError(
-                            Text(f"the hub does not start: {e.what.en}; it said: {last}", f"消息中心无法启动：{e.what.zh}；日志：{last}"),
+                            Text(
+                                f"the hub does not start: {e.what.en}; it said: {last}",
+                                f"消息中心无法启动：{e.what.in_('zh')}；日志：{last}",
+                            ),
                             where=str(self._folder),
+                            todo=Text("see the log there", "请查看该处日志"),
                         ) from e
                 await asyncio.sleep(0.1)
         finally:

@@ -207,9 +207,11 @@ class Outbox:
         self._reader = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10.0)
         self._reader.execute("SELECT at FROM message ORDER BY seq LIMIT 1").fetchone()
 
-    def _set_aside(self, why: Exception) -> None:
+    def _set_aside(self, why: Exception, found: sqlite3.Connection | None = None) -> None:
+        """`found`: where who reads found the damage; what writes may have found it, too, and have begun anew meanwhile."""
         with self._lock, self._read_lock:
-            self._begin_anew(why)
+            if found is None or found is self._reader:
+                self._begin_anew(why)
 
     def _begin_anew(self, why: Exception) -> None:
         for name in ("_reader", "_db"):
@@ -248,14 +250,16 @@ class Outbox:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """The lock of what reads, and the connection for it."""
+        db: sqlite3.Connection | None = None
         try:
             with self._read_lock:
                 if self._closed:
                     raise BusError(Text("the outbox is closed", "发件箱已关闭"), where=str(self.path))
-                yield self._reader
+                db = self._reader
+                yield db
         except sqlite3.DatabaseError as e:
             if _damaged(e):
-                self._set_aside(e)
+                self._set_aside(e, db)
             raise self._error(e) from e
 
     def _undo(self) -> None:
