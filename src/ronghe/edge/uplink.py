@@ -106,7 +106,8 @@ class Uplink:
         self._in_outbox: Batch | None = None
         self._encoder = self._new_encoder()
         self._count = 0
-        self._trouble: Text | None = None
+        self._trouble: Text | None = None  # why the outbox does not take what is recorded
+        self._sending: Text | None = None  # why what waits is not sent
         self._began = clock()
         self.outbox: Outbox | None = None
         self.state: State | None = None  # how sending goes, as of the last second; None: nothing can be sent
@@ -172,6 +173,11 @@ class Uplink:
             log.exception("the outbox does not take what is measured")
         self._trouble = reason_of(e)
         self._encoder = self._new_encoder()  # the names that a message refers to may be among what was not taken
+
+    def _not_sending(self, e: Exception) -> None:
+        if self._sending is None:
+            log.exception("what waits is not sent")
+        self._sending = reason_of(e)
 
     def _new_encoder(self) -> Encoder:
         return Encoder(self._member.plant, self._member.node, self._clock)
@@ -258,7 +264,7 @@ class Uplink:
         try:
             bus = self._bus()
         except RongheError as e:
-            self._failed(e)
+            self._not_sending(e)
             return
         bandwidth = parse_bandwidth(self._spec.bandwidth) / 8 if self._spec.bandwidth else None
         self._carrier = Carrier(outbox, bus, bandwidth=bandwidth, clock=self._clock)
@@ -283,8 +289,10 @@ class Uplink:
         while True:
             try:
                 await asyncio.to_thread(self._second, outbox)
+                self.state = self._carrier.state if self._carrier is not None else None  # in its loop, as what it counts
+                self._sending = None
             except Exception as e:  # nobody else would hear of it
-                self._failed(e)
+                self._not_sending(e)
             await asyncio.sleep(_BEAT)
 
     def _second(self, outbox: Outbox) -> None:
@@ -296,7 +304,7 @@ class Uplink:
             pass
         if self._kept.spans and outbox.waiting().bytes < parse_size(self._spec.most) // 2:
             self._send_span(outbox)
-        state = self.state = self._carrier.state if self._carrier is not None else None
+        state = self.state
         if state is not None and state.sent and state.down is None:
             now = self._clock()
             if now - self._kept.contact > _NOTE:
@@ -304,14 +312,17 @@ class Uplink:
                     self._keep(msgspec.structs.replace(self._kept, contact=now))
 
     def _look_aside(self, outbox: Outbox) -> None:
-        """An outbox that was damaged and set aside: what it held since the last contact is sent from the historian."""
+        """An outbox that was damaged and set aside: samples since the last contact are sent from the historian, and the ledger from its
+        beginning, since the centre knows each line."""
         aside = len(list(self._home.glob(f"damaged-*{outbox.path.suffix}")))
         if aside != self._kept.aside:
             with self._lock:
                 now = self._clock()
                 since = (self._kept.contact or self._began) - _NOTE
-                spans = (*self._kept.spans, Span(since, now, now)) if aside > self._kept.aside else self._kept.spans
-                self._keep(msgspec.structs.replace(self._kept, aside=aside, spans=spans))
+                kept = msgspec.structs.replace(self._kept, aside=aside)
+                if aside > self._kept.aside:
+                    kept = msgspec.structs.replace(kept, spans=(*kept.spans, Span(since, now, now)), ledger=0, head="")
+                self._keep(kept)
 
     def _send_ledger(self, outbox: Outbox) -> bool:
         """A message of new entries, if there are any. Sent twice, the centre knows each by its hash."""
@@ -337,7 +348,11 @@ class Uplink:
             end = min(span.start + _SLICE, span.end + 1)
             batch = self._sent_of(self._historian.raw(None, span.start, end))
             ids = (f"{self._member.node}-span-{span.noted}-{span.start}-{i}" for i in range(len(batch) + 1))
-            outbox.put(self._messages(batch, lambda: next(ids), end))
+            try:
+                outbox.put(self._messages(batch, lambda: next(ids), end))
+            except BaseException:
+                self._encoder = self._new_encoder()  # see `_failed`
+                raise
             left = (Span(end, span.end, span.noted),) if end <= span.end else ()
             self._keep(msgspec.structs.replace(self._kept, spans=(*left, *rest)))
 
@@ -345,7 +360,7 @@ class Uplink:
 
     def look(self, now: int) -> tuple[Priority, Text] | None:
         """The alarm that is due at `now` (ns), or None."""
-        said = self._trouble or (self.outbox.trouble if self.outbox is not None else None)
+        said = self._trouble or self._sending or (self.outbox.trouble if self.outbox is not None else None)
         if said is not None:
             return "medium", Text(f"not everything gets to the centre: {said.en}", f"数据未能全部发往中心：{said.in_('zh')}")
         state = self.state
