@@ -26,7 +26,7 @@ from ronghe.bus.fleet import Joined, Link, Report, Wanted
 from ronghe.edge.centrelink import Answer, CentreLink, Refused, understood
 from ronghe.edge.configuration import Configuration, take_back
 from ronghe.edge.diagnosis import Gauges, LogRing, answer
-from ronghe.edge.joining import FILE, Membership, context, keep, renewal, write
+from ronghe.edge.joining import FILE, context, keep, membership, renewal, write
 from ronghe.edge.node import Node
 from ronghe.errors import CloudError, PlantError, RongheError, Unreachable
 from ronghe.models.delivery import HttpSource
@@ -59,9 +59,12 @@ class Agent:
         *,
         rng: random.Random | None = None,
     ) -> None:
-        """`home` is the folder `centre` of a joined plant. Raises CloudError when the node's certificate cannot be used."""
+        """`home` is the folder `centre` of a joined plant. Raises CloudError when membership or certificate cannot be used."""
         self.node, self.home, self.deploying, self.configuration = node, home, deploying, configuration
-        self.member = msgspec.json.decode((home / FILE).read_bytes(), type=Membership)
+        member = membership(home)
+        if member is None:
+            raise CloudError(Text("the node has not joined a centre", "节点尚未加入中心"), where=str(home / FILE))
+        self.member = member
         self.again = again
         self.connected: bool | None = None
         self._rng = rng or random.Random()  # noqa: S311  (jitter)
@@ -105,6 +108,7 @@ class Agent:
     async def _talk(self) -> None:
         pause = _FIRST
         while True:
+            wait = pause
             try:
                 await self._turn()
                 self._went(None)
@@ -114,11 +118,11 @@ class Agent:
                 self._trips.append(None)
                 self._went(e)
                 if isinstance(e, Refused) and e.status == 403:
-                    pause = _REMOVED
+                    wait = _REMOVED
             except Exception:  # an answer that makes no sense: the centre may be mended, this loop must not end
                 log.exception("centre")
-            await asyncio.sleep(pause * self._rng.uniform(0.5, 1.0))
-            pause = min(pause * 2, _LONGEST_PAUSE) if pause < _REMOVED else pause
+            await asyncio.sleep(wait * self._rng.uniform(0.5, 1.0))
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _turn(self) -> None:
         """A round trip measured, a report told, and what is wanted asked."""
@@ -305,7 +309,7 @@ class Agent:
         due = there.intersection(trial.worked)
         loop = asyncio.get_running_loop()
         until = loop.time() + SETTLES
-        for _ in iter(lambda: loop.time() < until and not due.issubset(self._working()), False):
+        while loop.time() < until and not due.issubset(self._working()):
             await asyncio.sleep(_LOOK)
         if due.issubset(self._working()):
             await asyncio.to_thread(self.configuration.confirm)

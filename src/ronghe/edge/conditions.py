@@ -22,6 +22,7 @@ class Conditions:
         self._known = {
             "app": {*plant.apps},
             "connection": {*plant.connections},
+            "model": {*plant.apps},
             "twin": {*plant.twins},
             "placement": {*plant.sites, *(n for n, a in plant.apps.items() if a.place is not None)},
         }

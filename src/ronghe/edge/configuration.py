@@ -21,6 +21,7 @@ from ronghe.edge.joining import write
 from ronghe.edge.runner import reason_of
 from ronghe.errors import CloudError, PlantError, RongheError
 from ronghe.guard.limits import check_guard
+from ronghe.historian.disk import sync_folder
 from ronghe.plant.folder import load
 from ronghe.plant.version import Version, digest, survey, unpack
 from ronghe.text import Text
@@ -205,3 +206,4 @@ def _copy(source: Path, to: Path) -> None:
         os.fsync(written.fileno())
     shutil.copymode(source, part)
     os.replace(part, to)
+    sync_folder(to.parent)

@@ -291,6 +291,8 @@ class Deploying:
             async with asyncio.timeout(_STUCK):
                 await asyncio.wrap_future(swapped)
         except TimeoutError as e:
+            if not swapped.cancelled():  # the other is being made: then back from it, after it
+                runner.swap(lambda: self.node.make_app(app, old), lambda: self.node.make_app(app, new))
             raise AppError(Text("the app does not end its step", "应用未能结束当前计算")) from e
 
     async def _watch(self) -> None:

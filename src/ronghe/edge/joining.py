@@ -19,6 +19,7 @@ from ronghe.bus.fleet import Joined, Joining
 from ronghe.bus.invitation import Invitation
 from ronghe.edge.centrelink import CentreLink, understood
 from ronghe.errors import CloudError
+from ronghe.historian.disk import sync_folder
 from ronghe.plant.folder import load
 from ronghe.text import Text
 
@@ -125,6 +126,7 @@ def write(path: Path, data: bytes, *, secret: bool = False) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+    sync_folder(path.parent)
 
 
 def _authority(url: str, invitation: Invitation) -> str:

@@ -173,6 +173,8 @@ class Node:
         """The way to the centre that this plant has joined, if it has."""
         home = self.folder / "centre"
         if not (home / "centre.json").exists():
+            for what in ("centre", "fleet"):  # it may have left one
+                self._system(what, "low", None)
             return None
         from ronghe.edge.joining import membership  # a plant that never joined imports nothing of all this
         from ronghe.edge.uplink import Uplink
