@@ -29,9 +29,12 @@ def user() -> None:
 def _open(plant: Path) -> Iterator[Users]:
     if not any((plant / name).exists() for name in ("plant.toml", "cloud.toml")):
         raise UsersError(
-            Text("this is neither a plant folder nor a centre: it has no plant.toml", "此处不是工厂或中心文件夹：没有 plant.toml"),
+            Text(
+                "this is neither a plant folder nor a centre: it has no plant.toml or cloud.toml",
+                "此处不是工厂或中心文件夹：没有 plant.toml 或 cloud.toml",
+            ),
             where=str(plant),
-            todo=Text("make one with `ronghe new`", "可用 `ronghe new` 新建"),
+            todo=Text("make one with `ronghe new` or `ronghe cloud new`", "可用 `ronghe new` 或 `ronghe cloud new` 新建"),
         )
     users = Users(plant / ".ronghe" / "users.sqlite", time.time_ns)
     try:

@@ -161,5 +161,9 @@ def registry_folder(centre: Path) -> Path:
 def store_folder(plant: Path) -> Path:
     """Of a plant folder. Raises ModelError where there is none."""
     if not (plant / "plant.toml").exists():
-        raise ModelError(Text("not a plant folder: plant.toml is missing", "不是工厂文件夹：缺少 plant.toml"), where=str(plant))
+        raise ModelError(
+            Text("not a plant folder: plant.toml is missing", "不是工厂文件夹：缺少 plant.toml"),
+            where=str(plant),
+            todo=Text("make one: `ronghe new FOLDER`", "请先创建：`ronghe new FOLDER`"),
+        )
     return plant / ".ronghe" / "models"

@@ -121,7 +121,7 @@ def try_(
 
     sites = {
         "here": SiteSpec(kind="edge", cost=cost_here),
-        kind if kind != "here" else "there": SiteSpec(kind=kind, url=site, cost=cost_there, api_key=_key(key_env), ca=ca),
+        kind: SiteSpec(kind=kind, url=site, cost=cost_there, api_key=_key(key_env), ca=ca),
     }
     view = attempt(graph_of(model), sites, deadline, seconds, rate=rate, shapes=dict(map(_shape, shapes)), rng=np.random.default_rng(0))
     if as_json:
