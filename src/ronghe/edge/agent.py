@@ -309,7 +309,7 @@ class Agent:
         due = there.intersection(trial.worked)
         loop = asyncio.get_running_loop()
         until = loop.time() + SETTLES
-        while loop.time() < until and not due.issubset(self._working()):
+        while loop.time() < until and not due.issubset(self._working()):  # noqa: ASYNC110  (nothing tells when all of it works)
             await asyncio.sleep(_LOOK)
         if due.issubset(self._working()):
             await asyncio.to_thread(self.configuration.confirm)
