@@ -222,7 +222,7 @@ class KeyFolder:
 
     def _path(self, name: str) -> Path:
         if not name or not all(c.isalnum() or c in "-_." for c in name) or name.startswith("."):
-            raise ModelError(Text("a key's name is letters, digits, - and _", "密钥名称只能含字母、数字、- 和 _"), where=name)
+            raise ModelError(Text("a key's name is letters, digits, -, _ and .", "密钥名称只能含字母、数字、-、_ 和 ."), where=name)
         return self.folder / f"{name}.pem"
 
     def _counting(self, key: str, now: int) -> None:

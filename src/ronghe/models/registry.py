@@ -73,15 +73,16 @@ class Registry:
         """Takes a package, and where it was signed elsewhere its statement and that of its key. Raises ModelError for a damaged one, and
         for a statement that speaks of something else."""
         given = _release(path, self._clock())
-        found = self._find(given.hash)
-        release = found or given
         with self._lock():
+            found = self._find(given.hash)
+            release = found or given
             if found is None:
                 _written(self.path(given.hash), path.read_bytes())
             if statement is not None:
                 self.ring.admit(keys, self._clock())
                 release = self._stated(release, statement)
-            self._keep(release)
+            if release is not found:
+                self._keep(release)
         return release
 
     def sign(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import sqlite3
 import time
@@ -14,9 +15,11 @@ import msgspec
 
 from ronghe.bus.fleet import Report, RunningModel, WantedModel
 from ronghe.cloud.rollout.spec import Gate, Member, MemberState, Rollout, Wave, waves_of
-from ronghe.errors import CloudError
+from ronghe.errors import CloudError, ModelError
 from ronghe.models.registry import Registry
 from ronghe.text import Text
+
+log = logging.getLogger(__name__)
 
 _replace = msgspec.structs.replace
 _FOLLOWED = 7 * 86_400_000_000_000  # ns after its start that a roll-out which is over is still looked at
@@ -140,8 +143,9 @@ class Rollouts:
 
     def go_on(self, id: str, who: str, why: str = "") -> None:
         """After a pause. Whoever was silent is waited for anew."""
+        resumed = _replace(self._open(id), state="running", why=_by(who, why) if why else None)
         self._resumed[id] = self._clock()
-        self._keep(_replace(self._open(id), state="running", why=_by(who, why) if why else None))
+        self._keep(resumed)
         self.look()
 
     def stop(self, id: str, who: str, why: str) -> None:
@@ -160,15 +164,19 @@ class Rollouts:
     # --- nodes --------------------------------------------------------------------------------------------------------------------
 
     def wanted_models(self, node: str) -> tuple[WantedModel, ...]:
-        """What this node is to run. A withdrawn release is given to nobody."""
+        """What this node is to run. A withdrawn release is given only to whoever goes back to it: it is what ran there before."""
         found = []
         for app, hash, back, slowest in self._db.execute(
             "SELECT app, hash, back, slowest FROM wanted WHERE node = ? ORDER BY app", (node,)
         ):
             if not hash:
                 found.append(WantedModel(app=app, name="", version="", hash="", file="", size=0, serial=0, back=True))
-            elif self._registry.get(hash).withdrawn is None or back:
-                found.append(self._registry.wanted(hash, app, slowest_ms=slowest, back=bool(back)))
+                continue
+            try:
+                if back or self._registry.get(hash).withdrawn is None:
+                    found.append(self._registry.wanted(hash, app, slowest_ms=slowest, back=bool(back)))
+            except ModelError as e:  # carried in from elsewhere, or damaged: nothing else that is wanted may wait for it
+                log.warning("%s of %s: %s", app, node, e)
         return tuple(found)
 
     def report(self, report: Report) -> None:
@@ -256,8 +264,8 @@ class Rollouts:
     def _keep(self, rollout: Rollout) -> None:
         """The roll-out and what follows from it for nodes, in one transaction."""
         old = self._all.get(rollout.id)
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._db:  # commits, or rolls back
+            self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("INSERT OR REPLACE INTO rollout VALUES (?, ?, ?)", (rollout.id, rollout.started, msgspec.json.encode(rollout)))
             before = {m.node for m in _members(old)} if old is not None else set()
             for member in _members(rollout):
@@ -268,10 +276,6 @@ class Rollouts:
                 for member in _members(rollout):  # but whoever was meanwhile given something newer
                     at = (member.before, member.node, rollout.app, rollout.hash)
                     self._db.execute("UPDATE wanted SET hash = ?, back = 1, slowest = NULL WHERE node = ? AND app = ? AND hash = ?", at)
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
         self._all[rollout.id] = rollout
 
     def _get(self, id: str) -> Rollout:

@@ -106,4 +106,6 @@ def waves_of(nodes: Sequence[str], waves: Sequence[float | Sequence[str]]) -> tu
         taken += more
         if more:
             made.append(Wave(share=len(taken) / len(nodes), nodes=tuple(Member(node=n) for n in more)))
+    if not made:
+        raise CloudError(Text("no waves are given", "未指定批次"), todo=Text("e.g. 0.05, 0.25, 1", "例如 0.05、0.25、1"))
     return tuple(made)
