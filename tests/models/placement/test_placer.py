@@ -96,7 +96,9 @@ def test_only_sessions_of_its_apps_and_only_while_somebody_holds_them(placer: Pl
     made: list[runtime.Session] = []
     with placer.placing("press", PLACE):
         context = copy_context()
-    threading.Thread(target=lambda: made.append(runtime.session(network()))).run()
+        thread = threading.Thread(target=lambda: made.append(runtime.session(network())))
+        thread.start()
+        thread.join()
     context.run(lambda: made.append(runtime.session(network(), outputs=("z",))))
     assert type(made[0]) is runtime.Session
     assert isinstance(made[1], PlacedSession)

@@ -6,13 +6,13 @@ A line is the CRC-32 of its JSON and the JSON. A line that was being written whe
 from __future__ import annotations
 
 import os
-import zlib
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from ronghe.historian import disk
+from ronghe.models.delivery.pointer import opened, sealed
 from ronghe.text import Text
 
 _MOST: Final = 1 << 20  # bytes; beyond, the older half goes
@@ -41,12 +41,11 @@ class Journal:
             lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        return [e for e in map(_event, lines) if e is not None]
+        return [e for line in lines if (e := opened(line, Event)) is not None]
 
     def append(self, event: Event) -> None:
         """Returns when it is on the disk. Raises OSError."""
-        body = msgspec.json.encode(event)
-        line = b"%08x %s\n" % (zlib.crc32(body), body)
+        line = sealed(event) + b"\n"
         new = not self.path.exists()
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
@@ -70,10 +69,3 @@ class Journal:
         if self.path.exists() and self.path.stat().st_size > _MOST:
             lines = self.path.read_bytes().splitlines(keepends=True)
             disk.replace(self.path, b"".join(lines[len(lines) // 2 :]))
-
-
-def _event(line: bytes) -> Event | None:
-    try:
-        return msgspec.json.decode(line[9:], type=Event) if int(line[:8], 16) == zlib.crc32(line[9:]) else None
-    except (ValueError, msgspec.DecodeError):
-        return None
