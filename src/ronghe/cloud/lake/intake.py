@@ -24,7 +24,7 @@ from ronghe.bus.contract import Bus, Message
 from ronghe.bus.wire import Decoder, UnknownTags
 from ronghe.errors import BusError, ConnectError, HistorianError, RongheError
 from ronghe.historian import Historian
-from ronghe.historian.disk import sync_folder
+from ronghe.historian.disk import replace, sync_folder
 from ronghe.signals import Batch, TagIndex
 from ronghe.text import Text
 
@@ -77,6 +77,11 @@ class _Plant:
         if self._historian is None:
             self._historian = Historian(self.folder / "historian", self.index, clock=self._clock)
         return self._historian
+
+    def flush(self) -> None:
+        """Seals what is in memory, if anything came. Raises HistorianError."""
+        if self._historian is not None:
+            self._historian.flush()
 
     def close(self) -> None:
         if self._historian is not None:
@@ -149,9 +154,14 @@ class Intake:
         return self._plant(plant).historian
 
     def seal(self) -> None:
-        """Seals what the historians hold in memory, so that it can go to the lake. Raises HistorianError."""
-        for plant in list(self._plants.values()):
-            plant.historian.flush()
+        """Seals what the historians hold in memory, so that it can go to the lake. One in trouble says so in `view` and keeps out no other."""
+        with self._taking:
+            plants = list(self._plants.values())
+        for plant in plants:
+            try:
+                plant.flush()
+            except HistorianError as e:
+                plant.trouble = e.what
 
     def view(self) -> list[dict[str, Any]]:
         """Each node as a `NodeView`, for JSON."""
@@ -261,11 +271,7 @@ class Intake:
         log.error("intake: a message of %s cannot be read, set aside in %s: %s", message.subject, path, why)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                file.write(msgspec.msgpack.encode(record))
-                file.flush()
-                os.fsync(file.fileno())
-            sync_folder(path.parent)
+            replace(path, msgspec.msgpack.encode(record))
         except OSError as e:
             log.warning("intake: %s", e)
             return False

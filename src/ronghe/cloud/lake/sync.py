@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from ronghe.cloud.lake.table import Added, Lake
-from ronghe.errors import HistorianError, StoreLocked
+from ronghe.errors import HistorianError, RongheError, StoreLocked
 from ronghe.historian import Historian, disk, manifest
 from ronghe.historian.block import Block
 from ronghe.historian.cache import BlockCache
@@ -87,12 +87,19 @@ def sync(lake: Lake, plant: str, store: Path, *, everything: bool = False) -> Sy
         lock.release()
 
 
-def sync_all(lake: Lake, stores: Mapping[str, Path], seal_them: Callable[[Path], bool] = seal) -> list[Synced]:
-    """Seals and syncs the stores of several plants; see `sync`."""
-    found = []
+def sync_all(lake: Lake, stores: Mapping[str, Path], seal_them: Callable[[Path], bool] | None = seal) -> list[Synced]:
+    """Seals (unless whoever writes to them has) and syncs the stores of several plants; see `sync`. One in trouble keeps out no other: its
+    error is raised at the end."""
+    found, troubles = [], []
     for plant, store in stores.items():
-        seal_them(store)
-        found.append(sync(lake, plant, store))
+        try:
+            if seal_them is not None:
+                seal_them(store)
+            found.append(sync(lake, plant, store))
+        except RongheError as e:
+            troubles.append(e)
+    if troubles:
+        raise troubles[0]
     return found
 
 
