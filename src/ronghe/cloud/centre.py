@@ -92,8 +92,8 @@ class Centre:
             fleet=self.fleet,
             bell=self._bell,
             package=self._package,
-            joins=Pace(60, 2, self.clock),
-            calls=Pace(40, 10, self.clock),
+            joins=Pace(60, 2, time.monotonic_ns),
+            calls=Pace(40, 10, time.monotonic_ns),
             on_joined=self._joined,
             on_report=self._reported,
         )
@@ -188,7 +188,7 @@ class Centre:
     async def _fill_lake(self) -> None:
         """What came in goes to the lake now and then, sealed: many small files would make it slow."""
         from ronghe.cloud.lake.storage import plants_of_centre
-        from ronghe.cloud.lake.sync import sync_all
+        from ronghe.cloud.lake.sync import seal, sync_all
 
         tidied = self.clock()
         await asyncio.sleep(_FIRST)
@@ -196,7 +196,7 @@ class Centre:
             try:
                 if self.intake is not None:
                     await asyncio.to_thread(self.intake.seal)
-                await asyncio.to_thread(sync_all, self.lake, plants_of_centre(self.folder), lambda store: True)
+                await asyncio.to_thread(sync_all, self.lake, plants_of_centre(self.folder), seal if self.intake is None else None)
                 if self.clock() - tidied > _TIDY:
                     tidied = self.clock()
                     await asyncio.to_thread(self.lake.compact)
@@ -255,8 +255,8 @@ class Centre:
                 state = self.fleet.register.state()
                 if state != seen:
                     self._bell.ring()
-                    await self._sync_hub()
                     await asyncio.to_thread(self._copy_events)
+                    await self._sync_hub()
                     seen = state
             except Exception:  # the disk, or the hub: tried again, not four times a second
                 log.exception("fleet")
@@ -266,8 +266,9 @@ class Centre:
     async def _sync_hub(self) -> None:
         if self.hub is None:
             return
-        now = {n.name: n.plant for n in self.fleet.nodes() if n.joined and not n.removed}
-        for name in self._at_hub.keys() - now.keys():
+        nodes = self.fleet.nodes()
+        now = {n.name: n.plant for n in nodes if n.joined and not n.removed}
+        for name in (self._at_hub.keys() | {n.name for n in nodes}) - now.keys():  # also who was removed while the centre was at rest
             await self.hub.remove_node(name)
         for name, plant in now.items():
             if self._at_hub.get(name) != plant:

@@ -43,8 +43,8 @@ def make(folder: Path, address: str, clock: Callable[[], int]) -> list[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         what = Text("something is here already", "此处已有内容")
         raise CloudError(what, where=str(folder), todo=Text("name a new folder", "请指定新的文件夹"))
-    if not re.fullmatch(r"[A-Za-z0-9.:-]+", address):
-        raise CloudError(Text(f"{address[:80]!r} is no host name or address", f"{address[:80]!r} 不是主机名或地址"))
+    if not re.fullmatch(r"[A-Za-z0-9.-]+", address):
+        raise CloudError(Text(f"{address[:80]!r} is no host name or IPv4 address", f"{address[:80]!r} 不是主机名或 IPv4 地址"))
     folder.mkdir(parents=True, exist_ok=True)
     authority = Authority.create(folder / HOME / "ca", clock)
     (folder / FILE).write_text(_STARTER.format(address=address), encoding="utf-8")

@@ -24,7 +24,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ronghe.bus.fleet import Joined, Joining, Report
 from ronghe.cloud.fleet.fleet import Fleet
-from ronghe.errors import CloudError, RongheError
+from ronghe.cloud.fleet.register import RegisterError
+from ronghe.errors import CloudError, ModelError, RongheError
 from ronghe.text import Text
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ async def wanted(request: Call, since: FromQuery[int] = 0, wait: FromQuery[float
     """What is wanted of the node, when it is newer than `since`; 204 when nothing is, after `wait` s."""
     desk = _desk(request)
     node = await _node(request)
-    until = asyncio.get_running_loop().time() + min(wait, LONGEST)
+    until = asyncio.get_running_loop().time() + (wait if 0 <= wait < LONGEST else LONGEST)  # also of nan
     while True:
         now = await asyncio.to_thread(desk.fleet.wanted, node)
         if now.revision != since:
@@ -233,7 +234,8 @@ def _told(request: Call, e: Exception) -> Response[Any]:
         if status >= 500:
             log.error("%s", request.url.path, exc_info=e)
         e = _Refused(status, Text("this cannot be served", "无法处理该请求"))
-    status = e.status if isinstance(e, _Refused) else 403
+    # What is the centre's own trouble must not read as "you are not one of us": a node would stay away for minutes.
+    status = e.status if isinstance(e, _Refused) else 503 if isinstance(e, RegisterError | ModelError) else 403
     return Response({"what": e.what, "where": e.where, "todo": e.todo}, status_code=status)
 
 
@@ -296,7 +298,11 @@ class Api:
         while not self._server.started:
             if self._serving.done():
                 what = Text(f"nodes cannot be served at port {self._port}", f"无法在端口 {self._port} 为节点提供服务")
-                raise CloudError(what, where="[fleet] port", todo=Text("is another program there?", "该端口是否被其他程序占用？"))
+                raise CloudError(
+                    what,
+                    where="[fleet] port",
+                    todo=Text("is another program there? The log says why", "该端口是否被其他程序占用？原因见日志"),
+                )
             await asyncio.sleep(0.01)
         port = self._server.servers[0].sockets[0].getsockname()[1]
         return f"https://{f'[{self._address}]' if ':' in self._address else self._address}:{port}"

@@ -232,7 +232,9 @@ class Fleet:
 
     def owner(self, serial: str) -> str | None:
         """The node that a certificate (serial number, hex) belongs to; None for one that is refused."""
-        row = self.register.row("SELECT node FROM certificate WHERE serial = ? AND until > ? AND revoked = 0", serial, self.clock())
+        sql = """SELECT node FROM certificate JOIN node ON node.name = certificate.node
+                 WHERE serial = ? AND certificate.until > ? AND revoked = 0 AND removed = 0"""
+        row = self.register.row(sql, serial, self.clock())
         return row["node"] if row else None
 
     def wanted(self, node: str) -> Wanted:

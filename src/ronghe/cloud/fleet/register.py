@@ -37,8 +37,12 @@ CREATE INDEX IF NOT EXISTS open_questions ON question (node) WHERE answered = 0;
 _WAIT: Final = 5.0  # s, for another process that writes; a command takes milliseconds
 
 
+class RegisterError(CloudError):
+    """The file cannot be used: this says nothing of who asks."""
+
+
 class Register:
-    """The tables. Safe between threads and processes; raises CloudError when the file cannot be used."""
+    """The tables. Safe between threads and processes; raises RegisterError when the file cannot be used."""
 
     def __init__(self, path: Path, clock: Callable[[], int]) -> None:
         self._path, self.clock = path, clock
@@ -75,16 +79,15 @@ class Register:
     def change(self, kind: str, **body: Any) -> Iterator[None]:
         """All writes within are done together, on the disk when it ends, with an event that says who did what."""
         with self._lock, self._told():
-            self._base.execute("BEGIN IMMEDIATE")
+            self._base.execute("PRAGMA synchronous = FULL")
             try:
-                yield
-                event = (self.clock(), kind, msgspec.json.encode(body).decode())
-                self._base.execute("INSERT INTO event (at, kind, body) VALUES (?, ?, ?)", event)
-            except BaseException:
-                self._base.execute("ROLLBACK")
-                raise
-            self._base.execute("COMMIT")
-            self._base.execute("PRAGMA wal_checkpoint(FULL)")
+                with self._base:  # commits, or rolls back
+                    self._base.execute("BEGIN IMMEDIATE")
+                    yield
+                    event = (self.clock(), kind, msgspec.json.encode(body).decode())
+                    self._base.execute("INSERT INTO event (at, kind, body) VALUES (?, ?, ?)", event)
+            finally:
+                self._base.execute("PRAGMA synchronous = NORMAL")
             self._own += 1
 
     def state(self) -> tuple[int, int]:
@@ -97,7 +100,7 @@ class Register:
         try:
             yield
         except sqlite3.Error as e:
-            raise CloudError(
+            raise RegisterError(
                 Text(f"the fleet's file cannot be used: {e}", f"无法读写节点登记文件：{e}"),
                 where=str(self._path),
                 todo=Text("see that there is room on the disk and that the file may be written", "请检查磁盘空间与文件写权限"),
