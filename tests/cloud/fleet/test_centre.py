@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from tests.cloud.fleet.centres import PLANT, plant_folder
 
 from ronghe.bus.fleet import Link, Report, RunningModel
 from ronghe.cli.cloud import cloud
@@ -20,6 +21,7 @@ from ronghe.cloud import folder
 from ronghe.cloud.centre import Centre, open_fleet
 from ronghe.cloud.fleet.metrics import Exporter, Exposition
 from ronghe.cloud.spec import MetricsSpec
+from ronghe.edge.joining import join
 from ronghe.errors import CloudError
 
 
@@ -49,6 +51,31 @@ def test_every_wrong_line_of_cloud_toml_is_told(home: Path) -> None:
         folder.read(home)
     with pytest.raises(CloudError, match="cloud new"):
         folder.read(home.parent)
+
+
+async def test_who_is_removed_while_the_centre_rests_is_unknown_to_its_hub(home: Path, tmp_path: Path) -> None:
+    (home / "cloud.toml").write_text("[fleet]\nport = 0\n[hub]\nport = 0\n[serving]\nport = 0\ngrpc = 0\n")
+    known = home / ".ronghe" / "hub" / "nodes.json"
+    centre = Centre(home)
+    try:
+        await centre.start()
+        token = centre.fleet.invite("gone-1", PLANT, "test")
+        await asyncio.to_thread(join, centre.url, token, plant_folder(tmp_path / "plant"), time.time_ns)
+        while "gone-1" not in centre._at_hub:
+            await asyncio.sleep(0.05)
+    finally:
+        await centre.stop()
+    assert "gone-1" in known.read_text()
+    fleet = open_fleet(home)
+    fleet.remove("gone-1", "test", "stolen at night")
+    fleet.close()
+    centre = Centre(home)
+    try:
+        await centre.start()
+        assert centre.failed == {}
+        assert "gone-1" not in known.read_text()
+    finally:
+        await centre.stop()
 
 
 async def test_a_part_that_fails_is_said_and_stops_nobody_else(home: Path) -> None:
