@@ -73,9 +73,9 @@ def main(url: str, model: str, deadline: str, seconds: float, rate: float) -> No
     due = began = time.monotonic()
     while due - began < seconds:
         time.sleep(max(0.0, due - time.monotonic()))
-        before, now = session.tally.remote, time.monotonic()
+        before = session.tally.remote
         session.run(**feed)
-        calls.append((now, (time.monotonic() - now) * 1e3))
+        calls.append((due, (time.monotonic() - due) * 1e3))
         places.append("workshop" if session.tally.remote > before else "edge")
         due += 1 / rate
     always.ended.set()

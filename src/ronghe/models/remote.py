@@ -67,16 +67,20 @@ class Endpoint:
 
     def __init__(self, url: str, *, key: str = "", timeout: float = 5.0, tls: ssl.SSLContext | None = None) -> None:
         """`url` as http(s)://host:port[/path]; `key` is sent as a bearer token. Raises Unreachable for another kind of address."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:  # brackets that do not close, a port that is none
+            parts, port = urlsplit(""), None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Unreachable(Text(f"{url[:80]!r} is no http(s)://host:port", f"{url[:80]!r} 不是 http(s)://主机:端口"))
         self.url, self._path = url, parts.path.rstrip("/")
         if parts.scheme == "https":
             self._http: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=timeout, context=tls or ssl.create_default_context()
+                parts.hostname, port, timeout=timeout, context=tls or ssl.create_default_context()
             )
         else:
-            self._http = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+            self._http = http.client.HTTPConnection(parts.hostname, port, timeout=timeout)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     @property
@@ -109,8 +113,7 @@ class Endpoint:
         told = self._json("GET", _model(name, version))
         try:
             more = told.get("parameters") or {}
-            newest = (told.get("versions") or [""])[-1]
-            return Served(str(told["name"]), version or str(newest), str(more.get("graph", "")), str(more.get("hash", "")))
+            return Served(str(told["name"]), version or str(more.get("version", "")), str(more.get("graph", "")), str(more.get("hash", "")))
         except (TypeError, KeyError, AttributeError) as e:
             raise self._frame("the description of a model", "模型描述") from e
 

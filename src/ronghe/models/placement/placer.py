@@ -205,17 +205,21 @@ class Placer:
         if remote.served is None:
             return min(_ASK_AGAIN, self._pace.trial)
         least = self._pace.trial if remote.known else self._pace.decide
-        return max(least, usual / _TRIAL_SHARE if remote.known else 0.0, remote.payload * 8 / (_TRIAL_SHARE * speed) if speed else 0.0)
+        return max(
+            least,
+            usual / _TRIAL_SHARE if remote.known else 0.0,
+            session.train * remote.payload * 8 / (_TRIAL_SHARE * speed) if speed else 0.0,
+        )
 
     def _keep(self) -> None:
         """Keeps the view in its file, now and then and after a move."""
         now = self._clock()
         newest = self._moves[-1].time if self._moves else 0
         if self._file is not None and self._choosers and (now - self._kept > 30e9 or newest > self._kept):
+            self._kept = now  # also when it fails: a full disk is told now and then, not at every step
             part = self._file.with_name(self._file.name + ".part")
             part.write_bytes(msgspec.json.encode({"now": now // 1_000_000, **self.view()}))
             part.replace(self._file)
-            self._kept = now
 
     def _model(self, session: PlacedSession, chooser: Chooser) -> dict[str, Any]:
         return {

@@ -217,6 +217,11 @@ class PlacedSession(Session):
         p99 = self._times.p99(self._clock(), _HERE_AT_LEAST)
         self.patience_ms = left - p99 if p99 is not None and p99 < left else left
 
+    @property
+    def train(self) -> int:
+        """Calls of one trial: several, where calls follow so soon that TCP does not begin anew."""
+        return _TRAIN if self._gap < _IDLE else 1
+
     def attempt(self, remote: Remote) -> None:
         """Runs the kept input there and here: measures both, and compares. Raises ConnectError; does nothing while there is no input.
 
@@ -235,7 +240,7 @@ class PlacedSession(Session):
         feed = self.sample
         if feed is None:
             return
-        for _ in range(_TRAIN - 1 if self._gap < _IDLE else 0):
+        for _ in range(self.train - 1):
             remote.run(feed, self.outputs, first=True)
         answer = remote.run(feed, self.outputs)
         remote.compare(answer, dict(zip(self.outputs, self.here(feed), strict=True)))
