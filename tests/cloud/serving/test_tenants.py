@@ -259,7 +259,7 @@ def test_a_killed_server_loses_less_than_a_second_and_counts_nothing_twice(tmp_p
         told: list[tuple[float, int]] = []
         for line in server.stdout:
             told.append((time.monotonic(), int(line)))
-            if told[-1][0] - told[0][0] > 1.6:
+            if told[-1][0] - told[0][0] > 3.0:
                 os.kill(server.pid, signal.SIGKILL)
                 break
         told += [(time.monotonic(), int(line)) for line in server.stdout]
@@ -268,7 +268,7 @@ def test_a_killed_server_loses_less_than_a_second_and_counts_nothing_twice(tmp_p
     assert 0 < used.calls <= told[-1][1] + 1
     assert used.compute_ns == 1000 * used.calls
     killed = told[-1][0]
-    assert used.calls >= max((n for at, n in told if at < killed - 1.5), default=0)
+    assert used.calls >= max((n for at, n in told if at < killed - 1.0), default=0)
 
 
 def test_a_month_is_billed_by_the_prices_of_its_days(tenants: Tenants, clock: Clock) -> None:

@@ -54,16 +54,25 @@ class Answering:
         return [m for m in self.shelf.models if grant is None or grant.may("metadata", m.name)]
 
     def open(self, authorization: str, name: str, version: str) -> tuple[Grant | None, Model]:
-        """Who wants to infer, by which model: before any of the data is looked at. Raises Refusal."""
+        """Who wants to infer, by which model, and whether the limits let it in: before any of the data is looked at. Raises Refusal.
+
+        Whoever was let in comes to `infer`, or to `unread`.
+        """
         grant = self._who(authorization, "infer")
-        return grant, self._find(grant, "infer", name, version)
+        model = self._find(grant, "infer", name, version)
+        self._admit(grant, model)
+        return grant, model
+
+    def unread(self, grant: Grant | None, model: Model) -> None:
+        """Its data cannot be read: it does not come to run, and was a call all the same."""
+        if grant is not None and self._tenants is not None:
+            self._tenants.done(grant, model.name, None)
 
     async def infer(
         self, grant: Grant | None, model: Model, feed: dict[str, Array], wanted: Sequence[str], within: float | None
     ) -> Answered:
         """Runs it `within` so many seconds, counts it. Raises Refusal."""
         begun = time.perf_counter_ns()
-        self._admit(grant, model)
         compute: int | None = None
         try:
             fitting = _fit(model.lane.model.inputs, model.lane.model.optional, feed)

@@ -140,12 +140,16 @@ class Rest:
         self, authorization: str, name: str, version: str, headers: dict[bytes, bytes], receive: Receive
     ) -> tuple[int, Headers, bytes]:
         grant, model = self._service.open(authorization, name, version)
-        body = await self._body(headers, receive)
-        length = headers.get(_HEADER_LENGTH)
-        if length is not None and length.strip() == b"0":
-            request, feed = _Request([]), _bare(model, body)
-        else:
-            request, feed = _parse(body, length)
+        try:
+            body = await self._body(headers, receive)
+            length = headers.get(_HEADER_LENGTH)
+            if length is not None and length.strip() == b"0":
+                request, feed = _Request([]), _bare(model, body)
+            else:
+                request, feed = _parse(body, length)
+        except BaseException:
+            self._service.unread(grant, model)
+            raise
         wanted = [o.name for o in request.outputs]
         timeout = request.parameters.get("timeout")
         limit = timeout / 1e6 if isinstance(timeout, int) and timeout > 0 else None

@@ -97,7 +97,11 @@ class _Methods:
 
     async def _infer(self, request: Any, context: Any) -> Any:
         grant, model = self._service.open(_authorization(context), request.model_name, request.model_version)
-        feed = _parse(request)
+        try:
+            feed = _parse(request)
+        except BaseException:
+            self._service.unread(grant, model)
+            raise
         answered = await self._service.infer(grant, model, feed, [o.name for o in request.outputs], context.time_remaining())
         context.set_trailing_metadata((("ronghe-compute-ms", f"{answered.took / 1e6:.3f}"),))
         answer = pb.ModelInferResponse(model_name=model.name, model_version=model.version, id=request.id)

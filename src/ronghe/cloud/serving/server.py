@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -206,6 +207,16 @@ class Serving:
         import grpc
 
         where = f"{self._host}:{self._spec.grpc}"
+        if self._spec.certificate:  # REST and gRPC would both blame the port for it
+            certificate = self._home / self._spec.certificate
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, self._home / self._spec.key)
+            except OSError as e:  # SSLError is one
+                raise CloudError(
+                    Text(f"the certificate or its key cannot be used: {e}", f"证书或其私钥无法使用：{e}"),
+                    where=str(certificate),
+                    todo=Text("give a PEM certificate and the key that belongs to it", "请提供 PEM 证书及与之匹配的私钥"),
+                ) from e
         try:
             if not self._spec.certificate:
                 return int(server.add_insecure_port(where))

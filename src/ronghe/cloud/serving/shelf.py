@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from ronghe.cloud.serving.kinds import serve
+from ronghe.cloud.serving.kinds import Served, serve
 from ronghe.cloud.serving.lanes import Lane
 from ronghe.cloud.spec import ModelSpec
-from ronghe.errors import RongheError
+from ronghe.errors import ModelError, RongheError
 from ronghe.models import Package, load
 from ronghe.models.package import MANIFEST, ONNX
 from ronghe.models.registry import Registry
+from ronghe.text import Text
 
 log = logging.getLogger(__name__)
 
@@ -165,6 +166,8 @@ class Shelf:
                 self.look()
             except (RongheError, OSError) as e:
                 log.warning("models cannot be looked at: %s", e)
+            except Exception:  # nobody else would hear of it, and from then on nothing would be added or withdrawn
+                log.exception("models cannot be looked at")
 
     def _load(self, offer: Offer) -> Model:
         package = offer.load()
@@ -179,5 +182,18 @@ class Shelf:
             kind=m.kind,
             signed_by=package.signed_by,
             columns=tuple(i.name for i in m.inputs),
-            lane=Lane(serve(package, offer.where), self._specs.get(name, ModelSpec())),
+            lane=Lane(_served(package, offer.where), self._specs.get(name, ModelSpec())),
         )
+
+
+def _served(package: Package, where: str) -> Served:
+    """Raises ModelError for whatever its kind raises, which may be somebody else's code: the other models are served all the same."""
+    try:
+        return serve(package, where)
+    except RongheError:
+        raise
+    except Exception as e:
+        log.exception("%s", where)
+        kind = package.manifest.kind
+        what = Text(f"its kind {kind!r} failed: {type(e).__name__}", f"其类型 {kind!r} 加载失败：{type(e).__name__}")
+        raise ModelError(what, where=where, todo=Text("see the log", "请查看日志")) from e
