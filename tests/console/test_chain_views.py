@@ -116,7 +116,7 @@ def test_a_breakdown_is_tried_by_anybody_and_adopted_by_an_engineer(works: Works
     expect(page.get_by_text("Operations that the last event moved:")).to_be_visible()
     page.get_by_role("region", name="Improve").get_by_role("spinbutton").fill("500")
     page.get_by_role("button", name="Improve").click()
-    going, proven = page.get_by_role("progressbar"), page.get_by_text("optimal")
+    going, proven = page.get_by_role("progressbar"), page.get_by_text("optimal", exact=True)
     expect(going.or_(proven).first).to_be_visible()  # it goes on, or nothing better can be found and it has ended by itself
     if not proven.is_visible():
         page.get_by_role("button", name="Stop", exact=True).click()

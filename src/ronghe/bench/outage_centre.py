@@ -42,7 +42,7 @@ class Counting(Intake):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.points = self.again = self.twice = 0
+        self.points = self.twice = 0
         self.live: list[tuple[float, float]] = []  # s: time of a live sample (since 1970), and from then until it is durable here
         self._seen: dict[str, int] = {}  # id → place in the stream
 
@@ -70,10 +70,9 @@ def judge(store: Historian, spans: list[list[int]]) -> dict[str, int]:
     hours, expected = np.unique(there // _HOUR, return_counts=True)
     hour = rows.column("time").cast("int64").to_numpy() // _HOUR
     missing = expected[hours.searchsorted(hour)] - rows.column("count").to_numpy()
-    wrong = 0
+    wrong, place = 0, {tag: i for i, tag in enumerate(tags)}
     for second in np.random.default_rng(1).choice(there, min(_LOOKED_AT, len(there)), replace=False).tolist():
         batch = store.raw(tags, second, second + 1)
-        place = {tag: i for i, tag in enumerate(tags)}
         order = [place[batch.index.names[i]] for i in batch.tag]
         wrong += int((batch.value != values(second)[order]).sum())
     absent = TAGS * len(hours) - len(rows)  # a tag without any sample in an hour
@@ -136,7 +135,7 @@ async def main(folder: Path, address: str) -> None:
         elif "judge" in order:
             say(await asyncio.to_thread(judge, intake.historian(PLANT), order["judge"]))
         else:
-            say({"points": intake.points, "again": intake.again, "twice": intake.twice, "live": intake.live})
+            say({"points": intake.points, "twice": intake.twice, "live": intake.live})
     await intake.stop()
     await bus.close()
     await hub.stop()

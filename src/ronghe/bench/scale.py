@@ -142,6 +142,8 @@ def _apart(one: pa.Table, other: pa.Table) -> float:
             worst = max(worst, 0.0 if a.equals(b) else float("inf"))
             continue
         x, y = a.to_numpy(zero_copy_only=False), b.to_numpy(zero_copy_only=False)
+        if not np.array_equal(np.isnan(x), np.isnan(y)):
+            return float("inf")
         worst = max(worst, float(np.nanmax(np.abs(x - y) / np.maximum(np.abs(x), 1e-300))))
     return worst
 

@@ -3,6 +3,7 @@
 The rule is followed through the quarter-hours of the day with a battery as the options describe it, from the state in which the rule itself
 left it the day before, with a month's peak of its own. It decides each quarter-hour by the load of the one before, as the safe rule of the
 plant does: a rule that knew the load of the quarter-hour that begins could not have been run.
+The first of a day it decides by its own: what came before is not at hand.
 
 Money is energy, wear, and what was added to the month's demand charge; what more is in store at the end of the day than at its beginning
 is credited at the cheapest price of the day, to both.

@@ -154,7 +154,7 @@ class Intake:
         return self._plant(plant).historian
 
     def seal(self) -> None:
-        """Seals what the historians hold in memory, so that it can go to the lake. One in trouble says so in `view`, and keeps out nobody."""
+        """Seals what the historians hold in memory, so that it can go to the lake. One in trouble says so in `view`."""
         with self._taking:
             plants = list(self._plants.values())
         for plant in plants:
