@@ -97,6 +97,18 @@ def test_nobody_crosses(shared: tuple[Serving, Tenants], owned: dict[str, set[st
                 assert set(said.headers) == {"content-type", "content-length", "date"}
 
 
+def test_what_cannot_be_read_is_held_to_the_rate_too(shared: tuple[Serving, Tenants]) -> None:
+    serving, tenants = shared
+    tenants.add("garbled")
+    key = tenants.key("garbled", models=["alpha"])
+    tenants.quota("garbled", Quota(rate_per_s=0.1))
+    with httpx.Client(base_url=serving.url, headers={"authorization": f"Bearer {key}"}) as client:
+        listed = client.post("/v2/repository/index").json()
+        assert {m["name"] for m in listed} == {"alpha"}
+        answers = [client.post("/v2/models/alpha/infer", content=b"{").status_code for _ in range(2)]
+    assert answers == [400, 429]
+
+
 def test_keys_end_and_are_kept_as_hashes_only(shared: tuple[Serving, Tenants], tmp_path: Path) -> None:
     serving, tenants = shared
     tenants.add("ends")

@@ -91,5 +91,6 @@ def test_what_is_not_the_protocol_is_said_to_be_that() -> None:
         thread.join()
     with pytest.raises(Unreachable):
         endpoint.ping()
-    with pytest.raises(Unreachable, match="no http"):
-        Endpoint("127.0.0.1:8200")
+    for address in ("127.0.0.1:8200", "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://[::1"):
+        with pytest.raises(Unreachable, match="no http"):
+            Endpoint(address)
